@@ -1,0 +1,868 @@
+//! The session of one request.
+
+mod outcome;
+mod overlay;
+mod state;
+mod transaction;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kstring::KString;
+use parking_lot::{Mutex, MutexGuard};
+use serde::de::DeserializeOwned;
+
+pub use outcome::{Outcome, Status};
+use overlay::{Overlay, Seen};
+use state::{Attempt, Base, Credential, State};
+
+use crate::error::{Error, ErrorKind};
+use crate::record::{Change, Limits, MAX_KEY_BYTES, Op};
+use crate::secret::{Secret, SessionId};
+use crate::sessions::Shared;
+use crate::store::{Committed, Revoke, SessionInfo};
+use crate::value::Value;
+
+/// Names with a meaning of their own in `context.session`.
+const RESERVED: [&str; 2] = ["session_id", "size"];
+
+/// The session of one request: the record as it was loaded, and what this request did.
+///
+/// - **Lazy.** Opening asks no store; the first read or write loads the record, once.
+/// - **Live.** What was written is read at once, by Rust and by templates.
+/// - **One commit.** [`commit`](Self::commit) sends what the request did, and the store merges it
+///   into the record as it is by then. Nothing else is stored before, but for [`logout`](Self::logout)
+///   and [`take`](Self::take), which happen at once.
+///
+/// Clones are the same session. A handle is for one request: open a new one for the next.
+///
+/// # Example
+///
+/// ```
+/// use liquid_session::{MemoryStore, SessionConfig, Sessions};
+///
+/// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+/// let session = sessions.open(None);
+/// session.set("cart", vec!["apple", "pear"])?;
+/// session.increment("visits", 1)?;
+/// assert_eq!(session.get_as::<Vec<String>>("cart")?.unwrap(), ["apple", "pear"]);
+///
+/// let outcome = session.commit()?;
+/// assert!(outcome.secret().is_some(), "a new session needs a cookie");
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    shared: Option<Arc<Shared>>,
+    state: Mutex<State>,
+}
+
+/// Values that a view lent to a template; they stay where they are while the view lives.
+#[derive(Default)]
+pub(crate) struct Pins(elsa::FrozenBTreeMap<u64, Arc<Value>>);
+
+/// Marks the number of a written value among the pins; other numbers are positions in a record.
+const WRITTEN: u64 = 1 << 63;
+
+impl Session {
+    pub(crate) fn open(shared: Arc<Shared>, secret: Option<Secret>) -> Self {
+        let credential = secret.map_or(Credential::None, Credential::Secret);
+        Self::with(Some(shared), Base::Unopened(credential))
+    }
+
+    fn with(shared: Option<Arc<Shared>>, base: Base) -> Self {
+        Self(Arc::new(Inner {
+            shared,
+            state: Mutex::new(State::new(base)),
+        }))
+    }
+
+    /// A handle where there is no session, such as a background job.
+    ///
+    /// `context.session` is nil there, reads find nothing, and a write fails with the reason.
+    ///
+    /// ```
+    /// use liquid_session::Session;
+    ///
+    /// let session = Session::off("a background job has none");
+    /// assert_eq!(session.get("cart")?, None);
+    /// assert_eq!(
+    ///     session.set("cart", 1).unwrap_err().to_string(),
+    ///     "there is no session here: a background job has none",
+    /// );
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn off(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(None, Base::Off(reason.into()))
+    }
+
+    /// Opens the session only for this user: if it is bound to somebody else, the visitor gets an
+    /// empty one. For hosts that know who is signed in from elsewhere.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// session.set("color", "dark")?;
+    /// session.login("alice")?;
+    /// let cookie = session.commit()?.secret().unwrap().expose();
+    ///
+    /// assert_eq!(sessions.open(&*cookie).for_user("bob").get("color")?, None);
+    /// assert!(sessions.open(&*cookie).for_user("alice").get("color")?.is_some());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    #[must_use]
+    pub fn for_user(self, user: &str) -> Self {
+        let mut state = self.lock();
+        state.visitor = Some(user.into());
+        // Whatever was read before, by whoever it was, is not this user's to see.
+        state.unload();
+        drop(state);
+        self
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock()
+    }
+
+    fn shared(&self) -> Option<&Shared> {
+        self.0.shared.as_deref()
+    }
+
+    /// Whether there is a session at hand, also an empty one.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, Session, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert!(sessions.open(None).is_on());
+    /// assert!(!Session::off("no cookies here").is_on());
+    /// ```
+    pub fn is_on(&self) -> bool {
+        self.0.shared.is_some()
+    }
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    ///
+    /// - What the store says when it can't be reached; the first read asks it.
+    /// - [`ErrorKind::Corrupt`] if the stored value is damaged.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// assert_eq!(session.get("color")?, None);
+    /// session.set("color", "dark")?;
+    /// assert_eq!(session.get("color")?, Some("dark".into()));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn get(&self, key: &str) -> Result<Option<Value>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read(key);
+        state.value(key)
+    }
+
+    /// The value under a key as any type that serde can deserialize.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get), and [`ErrorKind::Value`] if the value has another shape.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("step", 2)?;
+    /// assert_eq!(session.get_as::<u8>("step")?, Some(2));
+    /// assert!(session.get_as::<Vec<u8>>("step").is_err());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.get(key)?.map(|value| value.deserialize()).transpose()
+    }
+
+    /// Stores anything that serde can serialize, with its types. Nil removes the key.
+    ///
+    /// A key is 1 to 128 bytes of any text; templates write names of letters, digits, `_` and `-`.
+    ///
+    /// # Errors
+    ///
+    /// The value stored before stays.
+    ///
+    /// - [`ErrorKind::Key`]: the key is empty, too long or reserved (`session_id`, `size`).
+    /// - [`ErrorKind::Value`]: a number that is not finite or beyond `i64`.
+    /// - [`ErrorKind::Limit`]: bytes, keys or nesting over the limit.
+    /// - [`ErrorKind::NoSession`]: there is no session here.
+    /// - What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{ErrorKind, MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// #[derive(serde::Serialize)]
+    /// struct Wizard { step: u8 }
+    ///
+    /// session.set("wizard", Wizard { step: 2 })?;
+    /// session.set("color", "dark")?;
+    /// assert_eq!(session.set("n", f64::NAN).unwrap_err().kind(), ErrorKind::Value);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn set<T: serde::Serialize>(&self, key: &str, value: T) -> Result<(), Error> {
+        self.write(&KString::from_ref(key), Value::from_serialize(&value)?)
+    }
+
+    /// Stores a value; nil removes the key.
+    pub(crate) fn write(&self, key: &KString, value: Value) -> Result<(), Error> {
+        if matches!(value, Value::Nil) {
+            return self.remove(key).map(drop);
+        }
+        check_key(key)?;
+        value.check(key)?;
+        self.change(|state, limits| {
+            let State {
+                overlay,
+                base,
+                serial,
+                ..
+            } = state;
+            overlay.set(key, value, record_of(base), limits, serial)
+        })
+    }
+
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut State, Limits) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut state = self.lock();
+        let limits = state.open_to_write(self.shared())?;
+        change(&mut state, limits)
+    }
+
+    /// Removes a key, and says whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoSession`] where there is none, and what the store says when it can't be
+    /// reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("flash", "saved")?;
+    /// assert!(session.remove("flash")?);
+    /// assert!(!session.remove("flash")?);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn remove(&self, key: &str) -> Result<bool, Error> {
+        self.change(|state, _| {
+            state.note_read(key);
+            let State {
+                overlay,
+                base,
+                serial,
+                ..
+            } = state;
+            Ok(overlay.remove(key, record_of(base), serial))
+        })
+    }
+
+    /// Removes every key. The session itself goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`remove`](Self::remove).
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("a", 1)?;
+    /// session.clear()?;
+    /// assert!(session.keys()?.is_empty());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn clear(&self) -> Result<(), Error> {
+        self.change(|state, _| {
+            state.overlay.clear();
+            Ok(())
+        })
+    }
+
+    /// Whether there is a value under a key.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert!(!sessions.open(None).contains("cart")?);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn contains(&self, key: &str) -> Result<bool, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read(key);
+        Ok(match state.overlay.see(key) {
+            Seen::Written(..) => true,
+            Seen::Removed => false,
+            Seen::Untouched => state
+                .record()
+                .is_some_and(|record| record.raw(key).is_some()),
+        })
+    }
+
+    /// All keys, sorted.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("b", 1)?;
+    /// session.set("a", 2)?;
+    /// assert_eq!(session.keys()?, ["a", "b"]);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn keys(&self) -> Result<Vec<String>, Error> {
+        Ok(self.entries()?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// All keys with their values, sorted by key.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("a", 2)?;
+    /// assert_eq!(session.entries()?, [("a".to_owned(), 2.into())]);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn entries(&self) -> Result<Vec<(String, Value)>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read_of_all();
+        state.all()
+    }
+
+    /// How many keys there are.
+    pub(crate) fn size(&self) -> Result<usize, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read_of_all();
+        Ok(state.overlay.keys())
+    }
+
+    /// Adds to a whole number, and says what it is now in this request. An absent key counts from
+    /// zero.
+    ///
+    /// The store adds to the number as it is at the commit, so parallel requests lose nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set); [`ErrorKind::Value`] if there is something else than a whole
+    /// number, or the sum would leave `i64`.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// assert_eq!(session.increment("visits", 1)?, 1);
+    /// assert_eq!(session.increment("visits", 2)?, 3);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn increment(&self, key: &str, by: i64) -> Result<i64, Error> {
+        check_key(key)?;
+        self.change(|state, limits| {
+            state.note_read(key);
+            let current = state.value(key)?;
+            let State {
+                overlay,
+                base,
+                serial,
+                ..
+            } = state;
+            overlay.increment(
+                &KString::from_ref(key),
+                by,
+                current.as_ref(),
+                record_of(base),
+                limits,
+                serial,
+            )
+        })
+    }
+
+    /// Adds an element to the end of an array; an absent key is an empty one.
+    ///
+    /// The store appends to the array as it is at the commit, so parallel requests lose nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set); [`ErrorKind::Value`] if there is something else than an array.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.append("searches", "boots")?;
+    /// session.append("searches", "socks")?;
+    /// assert_eq!(session.get("searches")?, Some(vec!["boots", "socks"].into()));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn append<T: serde::Serialize>(&self, key: &str, item: T) -> Result<(), Error> {
+        check_key(key)?;
+        let item = Value::from_serialize(&item)?;
+        self.change(|state, limits| {
+            let current = state.value(key)?;
+            let State {
+                overlay,
+                base,
+                serial,
+                ..
+            } = state;
+            overlay.append(
+                &KString::from_ref(key),
+                item,
+                current.as_ref(),
+                record_of(base),
+                limits,
+                serial,
+            )
+        })
+    }
+
+    /// Reads a key and removes it in one step: of two parallel requests only one gets the value.
+    /// For messages that must show exactly once.
+    ///
+    /// It happens at once and is not undone by [`discard`](Self::discard); inside a
+    /// [`transaction`](Self::transaction) it happens with the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get), and [`ErrorKind::NoSession`] where there is none.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("flash", "saved")?;
+    /// assert_eq!(session.take("flash")?, Some("saved".into()));
+    /// assert_eq!(session.take("flash")?, None);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn take(&self, key: &str) -> Result<Option<Value>, Error> {
+        self.change(|state, limits| {
+            state.note_read(key);
+            let seen = state.value(key)?;
+            let in_store = matches!(state.overlay.see(key), Seen::Untouched) && seen.is_some();
+            let State {
+                overlay,
+                base,
+                serial,
+                reads,
+                ..
+            } = state;
+            let (Base::Loaded(store_key, record), Some(shared), true, None) =
+                (&*base, self.shared(), in_store, reads)
+            else {
+                overlay.remove(key, record_of(base), serial);
+                return Ok(seen);
+            };
+            let mut change = Change::new(limits);
+            change.ops = vec![(KString::from_ref(key), Op::Take)];
+            let committed = shared.store.commit(store_key, &change, shared.now())?;
+            overlay.taken(key, Some(record), serial);
+            match committed {
+                Committed::Stored { mut taken } => Ok(taken.pop().map(|(_, value)| value)),
+                Committed::Gone | Committed::Conflict => Ok(None),
+            }
+        })
+    }
+
+    /// The public handle; `None` until something is stored.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// assert_eq!(session.id()?, None);
+    /// session.set("a", 1)?;
+    /// assert!(session.id()?.is_some());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn id(&self) -> Result<Option<SessionId>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        Ok(state.id())
+    }
+
+    /// Who is signed in, if anybody.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.login("alice")?;
+    /// assert_eq!(session.user()?.as_deref(), Some("alice"));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn user(&self) -> Result<Option<String>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        let staged = state.login.as_ref().map(|(user, _)| &**user);
+        let user = staged.or_else(|| state.record().and_then(|record| record.user()));
+        Ok(user.map(str::to_owned))
+    }
+
+    /// Whether anything of the session was read or written: the answer depends on the cookie, and
+    /// wants `Vary: Cookie`.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// assert!(!session.accessed());
+    /// session.get("a")?;
+    /// assert!(session.accessed());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn accessed(&self) -> bool {
+        self.lock().accessed
+    }
+
+    /// Whether there is something to commit.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// assert!(!session.changed());
+    /// session.set("a", 1)?;
+    /// assert!(session.changed());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn changed(&self) -> bool {
+        self.lock().has_changes()
+    }
+
+    /// Gives the session a new secret at the commit: same data, same creation time, and the old
+    /// secret is dead. For changes of privilege (ASVS 5.0, 7.2.4).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoSession`] where there is none.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// # session.set("a", 1)?;
+    /// # let old = session.commit()?.secret().unwrap().expose();
+    /// let session = sessions.open(&*old);
+    /// session.renew()?;
+    /// let new = session.commit()?.secret().unwrap().expose();
+    /// assert_eq!(sessions.open(&*old).get("a")?, None);
+    /// assert_eq!(sessions.open(&*new).get("a")?, Some(1.into()));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn renew(&self) -> Result<(), Error> {
+        self.change(|state, _| {
+            state.renew = true;
+            Ok(())
+        })
+    }
+
+    /// Signs a user in at the commit: binds the session to them and [renews](Self::renew) it.
+    ///
+    /// What the visitor had before stays, unless it belonged to another user: then the session is
+    /// emptied first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoSession`] where there is none, and what the store says when it can't be
+    /// reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// session.login("alice")?;
+    /// assert!(session.commit()?.secret().is_some());
+    /// assert_eq!(sessions.sessions_of("alice")?.len(), 1);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn login(&self, user: &str) -> Result<(), Error> {
+        self.sign_in(user, None)
+    }
+
+    /// The same with an idle timeout of its own: "remember me", or the opposite.
+    ///
+    /// # Errors
+    ///
+    /// As for [`login`](Self::login), and [`ErrorKind::Config`] for a timeout of zero.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.login_for("alice", Duration::from_secs(15 * 60))?;
+    /// # session.commit()?;
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn login_for(&self, user: &str, idle_timeout: Duration) -> Result<(), Error> {
+        if idle_timeout.as_millis() == 0 {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "an idle timeout must be at least a millisecond, found zero",
+            ));
+        }
+        self.sign_in(user, Some(idle_timeout))
+    }
+
+    fn sign_in(&self, user: &str, idle_timeout: Option<Duration>) -> Result<(), Error> {
+        self.change(|state, _| {
+            let bound_to = state.record().and_then(|record| record.user());
+            if bound_to.is_some_and(|bound| bound != user) {
+                state.overlay.clear();
+            }
+            state.login = Some((user.into(), idle_timeout));
+            Ok(())
+        })
+    }
+
+    /// Ends the session at once: the record is gone from the store when this returns, and no slower
+    /// request brings it back. The commit then removes the cookie.
+    ///
+    /// What is written afterwards begins a new session.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached; the session is then as it was.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// # session.set("a", 1)?;
+    /// # let cookie = session.commit()?.secret().unwrap().expose();
+    /// let session = sessions.open(&*cookie);
+    /// session.logout()?;
+    /// assert!(session.commit()?.removes_cookie());
+    /// assert_eq!(sessions.open(&*cookie).get("a")?, None);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn logout(&self) -> Result<(), Error> {
+        let Some(shared) = self.shared() else {
+            return Ok(());
+        };
+        self.lock().end(shared)
+    }
+
+    /// The sessions of the user of this session, this one among them.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// assert!(session.siblings()?.is_empty(), "nobody is signed in");
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn siblings(&self) -> Result<Vec<SessionInfo>, Error> {
+        match (self.shared(), self.user()?) {
+            (Some(shared), Some(user)) => shared.store.sessions_of(&user, shared.now()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Ends all other sessions of this session's user, at once, and says how many (ASVS 5.0, 7.4.3).
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let phone = sessions.open(None);
+    /// phone.login("alice")?;
+    /// phone.commit()?;
+    /// let laptop = sessions.open(None);
+    /// laptop.login("alice")?;
+    /// laptop.commit()?;
+    /// assert_eq!(laptop.revoke_others()?, 1);
+    /// assert_eq!(sessions.sessions_of("alice")?.len(), 1);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn revoke_others(&self) -> Result<usize, Error> {
+        let id = self.id()?;
+        match (self.shared(), self.user()?, id) {
+            (Some(shared), Some(user), Some(id)) => {
+                shared.store.revoke(&user, Revoke::Others(id), shared.now())
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Drops what this request wrote and staged, and a failure of the store with it. For after a
+    /// failed `template.render`, which the handle can't see.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions, Status};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("a", 1)?;
+    /// session.discard();
+    /// assert_eq!(session.commit()?.status(), Status::Unchanged);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn discard(&self) {
+        self.lock().forget_changes();
+    }
+
+    /// Stores what this request did, and says what the cookie needs.
+    ///
+    /// - Nothing done: no store call, but for a use that is due to be recorded.
+    /// - The session is there: the changes are merged into it as it is now. On the same key the later
+    ///   commit wins.
+    /// - It was there and is gone, signed out elsewhere or expired: nothing is stored and nothing
+    ///   comes back to life; the status is [`Gone`](Status::Gone).
+    /// - It never was: a new session under a new secret.
+    ///
+    /// The handle then stands at the stored session, and the next read loads it again.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is stored, and the handle answers with the same error until [`discard`](Self::discard).
+    ///
+    /// - [`ErrorKind::Limit`], [`ErrorKind::Value`]: the merged session would break a rule.
+    /// - What the store says, now or when it was first read.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions, Status};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("a", 1)?;
+    /// let outcome = session.commit()?;
+    /// assert_eq!(outcome.status(), Status::Created);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn commit(&self) -> Result<Outcome, Error> {
+        match self.lock().commit(self.shared())? {
+            Attempt::Done(outcome) => Ok(outcome),
+            Attempt::Conflict => Err(transaction::conflict()),
+        }
+    }
+
+    /// The value under a key, lent for as long as the pins live.
+    pub(crate) fn read<'p>(&self, key: &str, pins: &'p Pins) -> Result<Option<&'p Value>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read(key);
+        match state.overlay.see(key) {
+            Seen::Written(serial, value) => {
+                let pin = WRITTEN | serial;
+                Ok(Some(match pins.0.get(&pin) {
+                    Some(value) => value,
+                    None => pins.0.insert(pin, value.clone()),
+                }))
+            }
+            Seen::Removed => Ok(None),
+            Seen::Untouched => {
+                let (Some((pin, position)), Some(record)) = (state.stored_at(key), state.record())
+                else {
+                    return Ok(None);
+                };
+                if let Some(value) = pins.0.get(&pin) {
+                    return Ok(Some(value));
+                }
+                let value = record.value_at(position)?;
+                Ok(Some(pins.0.insert(pin, Arc::new(value))))
+            }
+        }
+    }
+
+    /// The failure of the store that a template ran into, if any.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        match &self.lock().base {
+            Base::Failed(_, error) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    /// What the request wrote so far, to come back to.
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        Savepoint(self.lock().overlay.clone())
+    }
+
+    /// Takes back what was written since.
+    pub(crate) fn roll_back(&self, savepoint: Savepoint) {
+        self.lock().restore(savepoint.0);
+    }
+}
+
+pub(crate) struct Savepoint(Overlay);
+
+fn record_of(base: &Base) -> Option<&crate::record::Record> {
+    match base {
+        Base::Loaded(_, record) => Some(record),
+        _ => None,
+    }
+}
+
+/// Refuses keys that can't be written.
+pub(crate) fn check_key(key: &str) -> Result<(), Error> {
+    let problem = if RESERVED.contains(&key) {
+        format!("the key `{key}` is reserved: choose another name")
+    } else if key.is_empty() {
+        "expected a session key, found an empty text".to_owned()
+    } else if key.len() > MAX_KEY_BYTES {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "a session key of {} bytes is over the limit of {MAX_KEY_BYTES} bytes: choose a shorter name",
+                key.len()
+            ),
+        ));
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Key, problem))
+}
+
+/// Without keys, values and the secret: it may end in a log.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("on", &self.is_on())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,200 @@
+//! Reading, computing and writing in one atomic step.
+
+use std::time::{Duration, Instant};
+
+use super::overlay::Overlay;
+use super::state::{Attempt, Login, Reads, State};
+use super::{Outcome, Session, Status};
+use crate::error::{Error, ErrorKind};
+use crate::store::Lease;
+
+/// How long a transaction may take with all its attempts.
+const TIME: Duration = Duration::from_secs(10);
+
+/// After so many conflicts a transaction queues instead of trying its luck: of 1,000 rivals that
+/// only try, the last needs nearly as many attempts.
+const PATIENCE: u32 = 2;
+
+impl Session {
+    /// Runs `work` and commits what it did, but only if everything that it read from the session is
+    /// still so; otherwise loads the session afresh and runs it again, up to `attempts` times and
+    /// for ten seconds.
+    ///
+    /// So `{% session n = context.session.n | default: 0 | plus: 1 %}` in a thousand parallel
+    /// requests counts to a thousand. Under contention transactions queue; 16 attempts are plenty.
+    ///
+    /// - `work` may run more than once: what it does besides the session must bear that.
+    /// - If it fails, what it wrote is taken back and nothing is stored.
+    /// - Where there is no session it runs once, and there is nothing to commit.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is stored.
+    ///
+    /// - What `work` returns.
+    /// - [`ErrorKind::Conflict`]: others kept changing what it read, until attempts or time ran out;
+    ///   or it was called inside another transaction of this handle.
+    /// - [`ErrorKind::Gone`]: the session ended meanwhile.
+    /// - What [`commit`](Self::commit) returns.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use liquid_session::{Error, MemoryStore, SessionConfig, Sessions};
+    ///
+    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// let (step, outcome) = session.transaction(16, |session| {
+    ///     let step = session.get_as::<u32>("step")?.unwrap_or(0) + 1;
+    ///     session.set("step", step)?;
+    ///     Ok::<_, Error>(step)
+    /// })?;
+    /// assert_eq!(step, 1);
+    /// assert!(outcome.secret().is_some());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn transaction<T, E: From<Error>>(
+        &self,
+        attempts: u32,
+        work: impl FnMut(&Self) -> Result<T, E>,
+    ) -> Result<(T, Outcome), E> {
+        let (result, outcome) = self.attempt(attempts, work)?;
+        if outcome.status() == Status::Gone {
+            return Err(Error::new(
+                ErrorKind::Gone,
+                "the session ended while the request was running: nothing is stored",
+            )
+            .into());
+        }
+        Ok((result, outcome))
+    }
+
+    /// The same with [`Status::Gone`] as an outcome: for whoever shows the page all the same.
+    pub(crate) fn attempt<T, E: From<Error>>(
+        &self,
+        attempts: u32,
+        mut work: impl FnMut(&Self) -> Result<T, E>,
+    ) -> Result<(T, Outcome), E> {
+        {
+            let mut state = self.lock();
+            if state.reads.is_some() {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "a transaction can't begin inside another one of the same session",
+                )
+                .into());
+            }
+            state.reads = Some(Reads::default());
+        }
+        // Whatever happens, the handle is no transaction's afterwards.
+        let _end = End(self);
+        let before = Staged::of(&self.lock());
+        let start = Instant::now();
+        let mut turn = None;
+        for attempt in 0..attempts.max(1) {
+            if turn.is_none() && (attempt >= PATIENCE || self.others_queue()) {
+                turn = Some(self.queue(start)?);
+                // What was loaded before the wait is old by now.
+                self.lock().unload();
+            }
+            if attempt > 0 || turn.is_some() {
+                self.rebase(&before)?;
+            }
+            let result = match work(self) {
+                Ok(result) => result,
+                Err(error) => {
+                    before.put_back(&mut self.lock());
+                    return Err(error);
+                }
+            };
+            let committed = self.lock().commit(self.shared())?;
+            match committed {
+                Attempt::Done(outcome) => return Ok((result, outcome)),
+                Attempt::Conflict if start.elapsed() >= TIME => break,
+                Attempt::Conflict => {}
+            }
+        }
+        Err(conflict().into())
+    }
+
+    fn others_queue(&self) -> bool {
+        let key = self.lock().key();
+        matches!((self.shared(), key), (Some(shared), Some(key)) if shared.leases.queued(&key))
+    }
+
+    /// Waits for the session's turn: among the threads of this process, then among processes.
+    fn queue(&self, start: Instant) -> Result<(Option<Lease>, impl Drop + '_), Error> {
+        let key = self.lock().key();
+        let (Some(shared), Some(key)) = (self.shared(), key) else {
+            return Err(conflict());
+        };
+        let left = TIME.saturating_sub(start.elapsed());
+        let turn = shared.leases.wait(key, left).ok_or_else(conflict)?;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(lease) = shared.store.lease(&key, TIME)? {
+                return Ok((Some(lease), turn));
+            }
+            if start.elapsed() >= TIME {
+                return Err(conflict());
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Loads the session afresh, and lays what was staged before the transaction over it.
+    fn rebase(&self, before: &Staged) -> Result<(), Error> {
+        let mut state = self.lock();
+        state.unload();
+        state.reads = Some(Reads::default());
+        state.renew = before.renew;
+        state.login = before.login.clone();
+        if before.overlay.is_untouched() {
+            return Ok(());
+        }
+        let limits = state.open_to_write(self.shared())?;
+        let mut serial = state.serial;
+        state.overlay = before.overlay.rebase(state.record(), limits, &mut serial)?;
+        state.serial = serial;
+        Ok(())
+    }
+}
+
+/// What a handle had staged when its transaction began.
+struct Staged {
+    overlay: Overlay,
+    renew: bool,
+    login: Option<Login>,
+}
+
+impl Staged {
+    fn of(state: &State) -> Self {
+        Self {
+            overlay: state.overlay.clone(),
+            renew: state.renew,
+            login: state.login.clone(),
+        }
+    }
+
+    fn put_back(self, state: &mut State) {
+        state.restore(self.overlay);
+        state.renew = self.renew;
+        state.login = self.login;
+    }
+}
+
+struct End<'s>(&'s Session);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.lock().reads = None;
+    }
+}
+
+pub(super) fn conflict() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "other requests kept changing the session that this one had read: nothing is stored, try again",
+    )
+}

@@ -1,0 +1,464 @@
+//! What a request did, and how it meets the record as it is by then.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kstring::KString;
+
+use super::{Entries, Record};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind};
+use crate::secret::{SessionId, StoreKey};
+use crate::value::Value;
+
+/// How much a session may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) max_bytes: usize,
+    pub(crate) max_keys: usize,
+}
+
+impl Limits {
+    pub(crate) fn check(&self, key: Option<&str>, bytes: usize, keys: usize) -> Result<(), Error> {
+        let by = key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
+        if bytes > self.max_bytes {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "the session{by} would take {bytes} bytes, the limit is {} bytes: store less, or raise `max_bytes`",
+                    self.max_bytes
+                ),
+            ));
+        }
+        if keys > self.max_keys {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "the session{by} would hold {keys} keys, the limit is {}: store less, or raise `max_keys`",
+                    self.max_keys
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What a request did to one key.
+///
+/// ```
+/// use liquid_session::store::Op;
+///
+/// fn describe(op: &Op) -> String {
+///     match op {
+///         Op::Set(value) => format!("set to {value:?}"),
+///         Op::Remove => "removed".to_owned(),
+///         Op::Take => "read and removed".to_owned(),
+///         Op::Increment(by) => format!("{by} more"),
+///         Op::Append(items) => format!("{} elements more", items.len()),
+///     }
+/// }
+/// assert_eq!(describe(&Op::Increment(2)), "2 more");
+/// ```
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Stores a value.
+    Set(Arc<Value>),
+    /// Removes the key.
+    Remove,
+    /// Removes the key and hands out what was there.
+    Take,
+    /// Adds to a whole number; an absent key counts from zero.
+    Increment(i64),
+    /// Adds elements to the end of an array; an absent key is an empty one.
+    Append(Vec<Value>),
+}
+
+/// What a request did to a session, for [`SessionStore::commit`](crate::store::SessionStore::commit).
+///
+/// A change is what was *done*, never a copy of the record: a store applies it to the record as it
+/// is by then, so two requests that write different keys both keep their writes. A store that holds
+/// whole records does that with [`create`](Self::create) and [`apply`](Self::apply), under its lock
+/// or in its transaction; a store that merges by itself reads the parts.
+#[derive(Clone)]
+pub struct Change {
+    pub(crate) create: Option<NewSession>,
+    pub(crate) clear: bool,
+    pub(crate) ops: Vec<(KString, Op)>,
+    pub(crate) expect: Vec<(KString, Option<Box<[u8]>>)>,
+    pub(crate) expect_version: Option<u64>,
+    pub(crate) renew_to: Option<StoreKey>,
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewSession {
+    pub(crate) id: SessionId,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) absolute_timeout: Option<Duration>,
+}
+
+/// What became of a [`Change`] that was applied to a record.
+///
+/// ```
+/// use liquid_session::clock::Timestamp;
+/// use liquid_session::store::{Applied, Change, Record};
+/// use liquid_session::Error;
+///
+/// fn merge(change: &Change, record: &mut Record, now: Timestamp) -> Result<bool, Error> {
+///     match change.apply(record, now)? {
+///         Applied::Changed { taken: _ } => Ok(true),
+///         Applied::Conflict => Ok(false),
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// The record holds the change; write it back.
+    Changed {
+        /// What [`Op::Take`] found, by key.
+        taken: Vec<(String, Value)>,
+    },
+    /// Something that the request had read has changed since: the record is as it was.
+    Conflict,
+}
+
+impl Change {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            create: None,
+            clear: false,
+            ops: Vec::new(),
+            expect: Vec::new(),
+            expect_version: None,
+            renew_to: None,
+            user: None,
+            idle_timeout: None,
+            limits,
+        }
+    }
+
+    /// Whether this begins a session. Its key is new and random; only such a change may create a
+    /// record.
+    ///
+    /// ```
+    /// # use liquid_session::store::Change;
+    /// fn may_insert(change: &Change) -> bool {
+    ///     change.creates()
+    /// }
+    /// ```
+    pub fn creates(&self) -> bool {
+        self.create.is_some()
+    }
+
+    /// Whether every key goes, before [`ops`](Self::ops) are applied.
+    ///
+    /// ```
+    /// # use liquid_session::store::Change;
+    /// fn keeps_other_keys(change: &Change) -> bool {
+    ///     !change.clears()
+    /// }
+    /// ```
+    pub fn clears(&self) -> bool {
+        self.clear
+    }
+
+    /// What was done to single keys, sorted by key, each key once.
+    ///
+    /// ```
+    /// # use liquid_session::store::Change;
+    /// fn touched_keys(change: &Change) -> Vec<&str> {
+    ///     change.ops().map(|(key, _)| key).collect()
+    /// }
+    /// ```
+    pub fn ops(&self) -> impl Iterator<Item = (&str, &Op)> {
+        self.ops.iter().map(|(key, op)| (key.as_str(), op))
+    }
+
+    /// What a transaction read: keys with the stored form of the value that each must still have,
+    /// `None` for absent. Anything else is a conflict.
+    ///
+    /// ```
+    /// # use liquid_session::store::{Change, Record};
+    /// fn holds(change: &Change, record: &Record) -> bool {
+    ///     change.expected().all(|(key, value)| record.raw(key) == value)
+    /// }
+    /// ```
+    pub fn expected(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+        self.expect
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_deref()))
+    }
+
+    /// The version that the record must still have, when a transaction read the session as a whole.
+    ///
+    /// ```
+    /// # use liquid_session::store::{Change, Record};
+    /// fn holds(change: &Change, record: &Record) -> bool {
+    ///     change.expected_version().is_none_or(|version| version == record.version())
+    /// }
+    /// ```
+    pub fn expected_version(&self) -> Option<u64> {
+        self.expect_version
+    }
+
+    /// The key to file the record under from now on; the old key dies in the same step.
+    ///
+    /// ```
+    /// # use liquid_session::store::Change;
+    /// fn moves(change: &Change) -> bool {
+    ///     change.renew_to().is_some()
+    /// }
+    /// ```
+    pub fn renew_to(&self) -> Option<StoreKey> {
+        self.renew_to
+    }
+
+    /// Who signs in with this change.
+    ///
+    /// ```
+    /// # use liquid_session::store::Change;
+    /// fn signs_in(change: &Change) -> bool {
+    ///     change.user().is_some()
+    /// }
+    /// ```
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The idle timeout that the session has from now on, if this change sets one.
+    ///
+    /// ```
+    /// # use liquid_session::store::Change;
+    /// fn lengthens(change: &Change) -> bool {
+    ///     change.idle_timeout() > Some(std::time::Duration::from_secs(3600))
+    /// }
+    /// ```
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// How many bytes the session may hold after the change, and how many keys.
+    ///
+    /// ```
+    /// # use liquid_session::store::Change;
+    /// fn max_bytes(change: &Change) -> usize {
+    ///     change.limits().0
+    /// }
+    /// ```
+    pub fn limits(&self) -> (usize, usize) {
+        (self.limits.max_bytes, self.limits.max_keys)
+    }
+
+    /// The record that this change begins, or `None` if it may only meet one that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Limit`] and [`ErrorKind::Value`], as for [`apply`](Self::apply).
+    ///
+    /// ```
+    /// # use liquid_session::{Error, clock::Timestamp, store::{Change, Record}};
+    /// fn first(change: &Change, now: Timestamp) -> Result<Option<Record>, Error> {
+    ///     change.create(now)
+    /// }
+    /// ```
+    pub fn create(&self, now: Timestamp) -> Result<Option<Record>, Error> {
+        let Some(new) = &self.create else {
+            return Ok(None);
+        };
+        let mut record = Record {
+            id: new.id,
+            version: 0,
+            created: now,
+            last_used: now,
+            idle_timeout: new.idle_timeout,
+            ends: new
+                .absolute_timeout
+                .map_or(Timestamp::MAX, |timeout| now + timeout),
+            user: None,
+            data: Entries::empty(),
+        };
+        self.apply(&mut record, now)?;
+        Ok(Some(record))
+    }
+
+    /// Merges the change into the record as it is now. On a conflict or an error the record stays as
+    /// it was.
+    ///
+    /// A commit is a use: the last use moves with it when [`Record::touch_due`] says so.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Limit`]: the merged session would go over a limit.
+    /// - [`ErrorKind::Value`]: `increment` or `append` met a value of another type, or the number
+    ///   would leave `i64`.
+    /// - [`ErrorKind::Corrupt`]: a value that had to be read is damaged.
+    ///
+    /// ```
+    /// # use liquid_session::{Error, clock::Timestamp, store::{Applied, Change, Record}};
+    /// fn merge(change: &Change, record: &mut Record, now: Timestamp) -> Result<Applied, Error> {
+    ///     change.apply(record, now)
+    /// }
+    /// ```
+    pub fn apply(&self, record: &mut Record, now: Timestamp) -> Result<Applied, Error> {
+        let as_expected = self.expect_version.is_none_or(|v| v == record.version)
+            && self.expected().all(|(key, value)| record.raw(key) == value);
+        if !as_expected {
+            return Ok(Applied::Conflict);
+        }
+        let mut taken = Vec::new();
+        if self.clear || !self.ops.is_empty() {
+            let data = self.merge(record, &mut taken)?;
+            let last_key = match &self.ops[..] {
+                [(key, _)] => Some(key.as_str()),
+                _ => None,
+            };
+            self.limits.check(last_key, data.bytes(), data.len())?;
+            record.data = data;
+            record.version += 1;
+        }
+        if let Some(user) = &self.user {
+            record.user = Some(user.clone());
+        }
+        if let Some(timeout) = self.idle_timeout {
+            record.idle_timeout = timeout;
+        }
+        if record.touch_due(now) {
+            record.touch(now);
+        }
+        Ok(Applied::Changed { taken })
+    }
+
+    /// Old entries and ops are both sorted by key: one walk over both.
+    fn merge(&self, record: &Record, taken: &mut Vec<(String, Value)>) -> Result<Entries, Error> {
+        // New values in one buffer; an op that leaves nothing has no span.
+        let mut values = Vec::new();
+        let mut spans = Vec::with_capacity(self.ops.len());
+        for (key, op) in &self.ops {
+            let current = if self.clear { None } else { record.raw(key) };
+            let start = values.len();
+            match op {
+                Op::Set(value) => value.encode(&mut values),
+                Op::Remove => {}
+                Op::Take => {
+                    if let Some(bytes) = current {
+                        taken.push((key.to_string(), Value::decode(bytes)?));
+                    }
+                }
+                Op::Increment(by) => {
+                    let current = current.map(Value::decode).transpose()?;
+                    Value::Int(add(key, current.as_ref(), *by)?).encode(&mut values);
+                }
+                Op::Append(items) => {
+                    match current {
+                        Some(bytes) if bytes.first() == Some(&b'a') => {
+                            values.extend_from_slice(bytes);
+                        }
+                        Some(bytes) => {
+                            return Err(not_an(key, "array", &Value::decode(bytes)?));
+                        }
+                        None => values.push(b'a'),
+                    }
+                    for item in items {
+                        item.encode_sized(&mut values);
+                    }
+                }
+            }
+            spans.push(start..values.len());
+        }
+        let written = self
+            .ops
+            .iter()
+            .zip(&spans)
+            .map(|((key, _), span)| (key.as_str(), &values[span.clone()]));
+        let kept = record
+            .data
+            .iter()
+            .take(if self.clear { 0 } else { usize::MAX });
+        Ok(Entries::build(Merged {
+            kept: kept.peekable(),
+            written: written.peekable(),
+        }))
+    }
+}
+
+/// Two sorted sequences as one; of one key the written entry counts, and an empty one is a removal.
+#[derive(Clone)]
+struct Merged<'e, K, W>
+where
+    K: Iterator<Item = Entry<'e>>,
+    W: Iterator<Item = Entry<'e>>,
+{
+    kept: std::iter::Peekable<K>,
+    written: std::iter::Peekable<W>,
+}
+
+type Entry<'e> = (&'e str, &'e [u8]);
+
+impl<'e, K, W> Iterator for Merged<'e, K, W>
+where
+    K: Iterator<Item = Entry<'e>>,
+    W: Iterator<Item = Entry<'e>>,
+{
+    type Item = Entry<'e>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = match (self.kept.peek(), self.written.peek()) {
+                (Some(kept), Some(written)) if kept.0 < written.0 => self.kept.next(),
+                (Some(kept), Some(written)) => {
+                    if kept.0 == written.0 {
+                        self.kept.next();
+                    }
+                    self.written.next()
+                }
+                (Some(_), None) => self.kept.next(),
+                (None, _) => self.written.next(),
+            };
+            match entry {
+                Some((_, [])) => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+/// What `increment` makes of the value that is there.
+pub(crate) fn add(key: &str, current: Option<&Value>, by: i64) -> Result<i64, Error> {
+    let current = match current {
+        None | Some(Value::Nil) => 0,
+        Some(Value::Int(number)) => *number,
+        Some(other) => return Err(not_an(key, "whole number", other)),
+    };
+    current.checked_add(by).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Value,
+            format!("the whole number under the session key `{key}` would leave the range of i64"),
+        )
+    })
+}
+
+pub(crate) fn not_an(key: &str, expected: &str, found: &Value) -> Error {
+    Error::new(
+        ErrorKind::Value,
+        format!(
+            "expected {} {expected} under the session key `{key}`, found {}",
+            if expected == "array" { "an" } else { "a" },
+            found.kind()
+        ),
+    )
+}
+
+/// Without keys and values: it may end in a log.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change")
+            .field("creates", &self.creates())
+            .field("clears", &self.clear)
+            .field("ops", &self.ops.len())
+            .field("renews", &self.renew_to.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind};
+
+/// 32 bytes in base64url without padding.
+const TEXT_LEN: usize = 43;
+
+/// What the visitor's cookie holds: 32 bytes from the system's random generator.
+///
+/// Whoever has it has the session, so it has no `Display` and its `Debug` shows nothing; only
+/// [`expose`](Self::expose) gives the text. The store never sees it: it knows the [`StoreKey`].
+/// 256 bits are twice what OWASP's ASVS 5.0 asks for (7.2.3, 11.5.1).
+///
+/// ```
+/// use liquid_session::{MemoryStore, SessionConfig, Sessions};
+///
+/// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+/// let session = sessions.open(None);
+/// session.set("a", 1)?;
+/// let outcome = session.commit()?;
+/// let secret = outcome.secret().expect("a new session has a new secret");
+/// assert_eq!(secret.expose().len(), 43);
+/// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// A new one.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|cause| {
+            Error::with_source(
+                ErrorKind::Unavailable,
+                "the system gave no random bytes for a new session",
+                cause,
+            )
+        })?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads the text of a cookie. Anything that is not 43 characters of base64url is no secret of
+    /// ours and never reaches a store (ASVS: untrusted input).
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.len() != TEXT_LEN {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        let written = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        (written == bytes.len()).then_some(Self(bytes))
+    }
+
+    /// The text for the cookie. Send it in `Set-Cookie` over TLS, and nowhere else.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// # session.set("a", 1)?;
+    /// # let outcome = session.commit()?;
+    /// let cookie = outcome.secret().map(|secret| secret.expose());
+    /// assert_eq!(sessions.open(cookie.as_deref()).get("a")?, Some(1.into()));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn expose(&self) -> String {
+        let mut text = [0; TEXT_LEN];
+        // 32 bytes always make 43 characters of ASCII.
+        let _ = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// What the store files the session under.
+    pub(crate) fn store_key(&self) -> StoreKey {
+        StoreKey(Sha256::digest(self.0).into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// What a store files a session under: the SHA-256 of its [`Secret`].
+///
+/// A dump of the store opens no session: nobody finds the 32 random bytes behind a hash. Lookups
+/// compare hashes, so the time they take tells nothing of the secret.
+///
+/// ```
+/// use liquid_session::store::StoreKey;
+///
+/// let key = StoreKey::from_bytes([7; 32]);
+/// assert_eq!(key.as_bytes(), &[7; 32]);
+/// assert_eq!(format!("{key:?}"), "StoreKey(..)");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreKey([u8; 32]);
+
+impl StoreKey {
+    /// The key with these bytes, as a store wrote them down.
+    ///
+    /// ```
+    /// # use liquid_session::store::StoreKey;
+    /// assert_ne!(StoreKey::from_bytes([1; 32]), StoreKey::from_bytes([2; 32]));
+    /// ```
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to write down.
+    ///
+    /// ```
+    /// # use liquid_session::store::StoreKey;
+    /// assert_eq!(StoreKey::from_bytes([1; 32]).as_bytes().len(), 32);
+    /// ```
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(..)")
+    }
+}
+
+/// The public handle of a session: a random UUID.
+///
+/// It stays the same for the session's whole life, also when the secret changes. It is fit for
+/// logs, for lists of a user's sessions and for `context.session.session_id`; it opens nothing.
+///
+/// ```
+/// use liquid_session::{MemoryStore, SessionConfig, SessionId, Sessions};
+///
+/// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+/// let session = sessions.open(None);
+/// session.set("a", 1)?;
+/// session.commit()?;
+/// let id = session.id()?.expect("stored");
+/// assert_eq!(id.to_string().parse::<SessionId>().unwrap(), id);
+/// assert_eq!(sessions.open(&*id.to_string()).get("a")?, None);
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// A new random one.
+    pub(crate) fn generate() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The handle with these bytes, as a store wrote them down.
+    ///
+    /// ```
+    /// # use liquid_session::SessionId;
+    /// let id = SessionId::from_bytes([0; 16]);
+    /// assert_eq!(id.to_string(), "00000000-0000-0000-0000-000000000000");
+    /// ```
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The bytes to write down.
+    ///
+    /// ```
+    /// # use liquid_session::SessionId;
+    /// assert_eq!(SessionId::from_bytes([9; 16]).as_bytes(), &[9; 16]);
+    /// ```
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for SessionId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Uuid::parse_str(text).map(Self).map_err(|cause| {
+            Error::with_source(
+                ErrorKind::Value,
+                "a session handle is a UUID such as 67e55044-10b1-426f-9247-bb680e5fe0c8",
+                cause,
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_reads_back_from_its_text_and_nothing_else_does() {
+        let secret = Secret::generate().unwrap();
+        let text = secret.expose();
+        assert_eq!(Secret::parse(&text).unwrap().0, secret.0);
+        assert!(Secret::parse(&text[1..]).is_none());
+        assert!(Secret::parse(&format!("{text}=")).is_none());
+        assert!(Secret::parse(&format!("{}+", &text[..42])).is_none());
+        assert!(Secret::parse(&"ż".repeat(21)).is_none());
+        // The last character carries two bits that mean nothing: one session, one text.
+        assert!(Secret::parse(&format!("{}B", "A".repeat(42))).is_none());
+    }
+
+    #[test]
+    fn the_store_key_is_the_sha_256_of_the_secret() {
+        let key = Secret([0; 32]).store_key();
+        let hex: String = key.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            hex,
+            "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"
+        );
+    }
+}

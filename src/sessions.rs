@@ -1,0 +1,264 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::config::SessionConfig;
+use crate::error::Error;
+use crate::handle::Session;
+use crate::secret::{Secret, StoreKey};
+use crate::store::{Revoke, SessionInfo, SessionStore};
+
+/// All sessions of an application: the store, the settings and the clock.
+///
+/// Make one when the application starts and keep it; clones are the same sessions. Each request
+/// [opens](Self::open) a [`Session`] from it.
+///
+/// # Example
+///
+/// ```
+/// use liquid_session::{MemoryStore, SessionConfig, Sessions};
+///
+/// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+///
+/// // The first request writes, and gets a cookie.
+/// let session = sessions.open(None);
+/// session.set("color", "dark")?;
+/// let outcome = session.commit()?;
+/// let cookie = outcome.secret().expect("a new session").expose();
+///
+/// // The second comes with it.
+/// let session = sessions.open(&*cookie);
+/// assert_eq!(session.get("color")?, Some("dark".into()));
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Sessions {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) config: SessionConfig,
+    clock: Arc<dyn Clock>,
+    pub(crate) leases: Leases,
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Sessions {
+    /// Sessions in this store, with these settings, by the system's clock.
+    ///
+    /// ```
+    /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    ///
+    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert!(sessions.config().is_enabled());
+    /// ```
+    pub fn new(store: impl SessionStore, config: SessionConfig) -> Self {
+        Self::assemble(Arc::new(store), config, Arc::new(SystemClock))
+    }
+
+    fn assemble(
+        store: Arc<dyn SessionStore>,
+        config: SessionConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                config,
+                clock,
+                leases: Leases::default(),
+            }),
+        }
+    }
+
+    /// The same sessions by another clock. For tests; see
+    /// [`ManualClock`](crate::clock::ManualClock).
+    ///
+    /// ```
+    /// use liquid_session::clock::ManualClock;
+    /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    ///
+    /// let clock = ManualClock::new();
+    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default())
+    ///     .with_clock(clock.clone());
+    /// ```
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        let shared = &self.shared;
+        Self::assemble(shared.store.clone(), shared.config.clone(), Arc::new(clock))
+    }
+
+    /// The session of a request: give it the value of the session cookie, or `None` without one.
+    ///
+    /// It costs nothing: no store call, no hash. A value that is not a secret of ours counts as no
+    /// cookie, and a secret that the store does not know is never adopted: a write then begins a new
+    /// session under a new secret (OWASP: strict session management).
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open("chosen-by-an-attacker");
+    /// session.set("a", 1)?;
+    /// let outcome = session.commit()?;
+    /// assert_ne!(outcome.secret().unwrap().expose(), "chosen-by-an-attacker");
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn open<'c>(&self, cookie: impl Into<Option<&'c str>>) -> Session {
+        if !self.shared.config.is_enabled() {
+            return Session::off("sessions are switched off in the settings (`enabled: false`)");
+        }
+        Session::open(self.shared.clone(), cookie.into().and_then(Secret::parse))
+    }
+
+    /// The sessions of a user that are alive.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// for session in sessions.sessions_of("u1")? {
+    ///     println!("{} since {:?}", session.id, session.created);
+    /// }
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn sessions_of(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
+        self.shared.store.sessions_of(user, self.shared.now())
+    }
+
+    /// Ends sessions of a user and says how many (ASVS 5.0, 7.4.2, 7.4.3 and 7.5.2).
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// use liquid_session::store::Revoke;
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// session.login("u1")?;
+    /// session.commit()?;
+    /// let id = sessions.sessions_of("u1")?[0].id;
+    /// assert_eq!(sessions.revoke("u1", Revoke::One(id))?, 1);
+    /// assert!(sessions.sessions_of("u1")?.is_empty());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn revoke(&self, user: &str, which: Revoke) -> Result<usize, Error> {
+        self.shared.store.revoke(user, which, self.shared.now())
+    }
+
+    /// Removes at most `max` expired sessions and says how many. Call it every minute or so, from a
+    /// thread or a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert_eq!(sessions.sweep(10_000)?, 0);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn sweep(&self, max: usize) -> Result<usize, Error> {
+        self.shared.store.sweep(self.shared.now(), max)
+    }
+
+    /// The store.
+    ///
+    /// ```
+    /// use liquid_session::store::SessionStore;
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert!(!sessions.store().blocks());
+    /// ```
+    pub fn store(&self) -> &dyn SessionStore {
+        &*self.shared.store
+    }
+
+    /// The settings.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert_eq!(sessions.config().max_bytes(), 4096);
+    /// ```
+    pub fn config(&self) -> &SessionConfig {
+        &self.shared.config
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The queues in front of sessions that many transactions of this process want at once.
+#[derive(Default)]
+pub(crate) struct Leases {
+    /// How many transactions hold a lease or wait for one: while it is zero, nobody looks further.
+    wanted: AtomicUsize,
+    queues: Mutex<HashMap<StoreKey, Arc<Mutex<()>>>>,
+}
+
+impl Leases {
+    /// Whether transactions queue for this session by now.
+    pub(crate) fn queued(&self, key: &StoreKey) -> bool {
+        self.wanted.load(Ordering::Acquire) > 0 && self.queues.lock().contains_key(key)
+    }
+
+    /// Waits for the session's turn; `None` if it does not come in time.
+    pub(crate) fn wait(&self, key: StoreKey, at_most: Duration) -> Option<Turn<'_>> {
+        self.wanted.fetch_add(1, Ordering::AcqRel);
+        let queue = self.queues.lock().entry(key).or_default().clone();
+        let turn = Turn {
+            leases: self,
+            key,
+            guard: queue.try_lock_arc_for(at_most),
+        };
+        drop(queue);
+        turn.guard.is_some().then_some(turn)
+    }
+}
+
+type Guard = parking_lot::lock_api::ArcMutexGuard<parking_lot::RawMutex, ()>;
+
+/// One transaction's turn; the next one's comes when it is dropped.
+pub(crate) struct Turn<'l> {
+    leases: &'l Leases,
+    key: StoreKey,
+    guard: Option<Guard>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.guard = None;
+        let mut queues = self.leases.queues.lock();
+        // Ours alone: nobody waits, and nobody can begin to while the table is locked.
+        if queues
+            .get(&self.key)
+            .is_some_and(|queue| Arc::strong_count(queue) == 1)
+        {
+            queues.remove(&self.key);
+        }
+        drop(queues);
+        self.leases.wanted.fetch_sub(1, Ordering::AcqRel);
+    }
+}
