@@ -4,6 +4,8 @@ mod codec;
 mod liquid;
 mod serialize;
 
+pub(crate) use liquid::NIL;
+
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
