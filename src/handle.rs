@@ -21,7 +21,7 @@ use state::{Attempt, Base, Credential, State};
 use crate::error::{Error, ErrorKind};
 use crate::record::{Change, Limits, MAX_KEY_BYTES, Op};
 use crate::secret::{Secret, SessionId};
-use crate::sessions::Shared;
+use crate::shared::Shared;
 use crate::store::{Committed, Revoke, SessionInfo};
 use crate::value::Value;
 

@@ -15,6 +15,7 @@ mod record;
 mod render;
 mod secret;
 mod sessions;
+mod shared;
 pub mod store;
 mod tag;
 mod value;

@@ -10,7 +10,7 @@ use super::overlay::{Overlay, Seen};
 use crate::error::{Error, ErrorKind};
 use crate::record::{Change, Limits, NewSession, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
-use crate::sessions::Shared;
+use crate::shared::Shared;
 use crate::store::{Committed, SharedRecord};
 use crate::value::Value;
 
