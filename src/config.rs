@@ -1,3 +1,5 @@
+//! Settings.
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -43,6 +45,7 @@ use crate::record::Limits;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "settings::Settings")]
+#[derive(Default)]
 pub struct SessionConfig(settings::Settings);
 
 mod settings;
@@ -118,12 +121,6 @@ impl SessionConfig {
             max_bytes: self.0.max_bytes,
             max_keys: self.0.max_keys,
         }
-    }
-}
-
-impl Default for SessionConfig {
-    fn default() -> Self {
-        Self(settings::Settings::default())
     }
 }
 

@@ -227,7 +227,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
 /// What [`Bound::with`] takes: texts, numbers, booleans and any value of Liquid's.
 ///
 /// ```
-/// use liquid_session::IntoGlobal;
+/// use liquid_session::globals::IntoGlobal;
 ///
 /// assert_eq!("a".into_global(), liquid::model::Value::scalar("a"));
 /// assert_eq!(1.into_global(), liquid::model::Value::scalar(1));

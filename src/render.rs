@@ -153,10 +153,10 @@ impl Render {
     fn root<'r>(&'r self, runtime: &'r dyn Runtime) -> Result<Root<'r>> {
         let mut root = Root::new();
         // Only if it is ours: any other `context` stays hidden, as in liquid-rust.
-        if session_in(runtime).is_some() {
-            if let Some(context) = runtime.try_get(&[CONTEXT.into()]) {
-                root.insert(CONTEXT.into(), context);
-            }
+        if session_in(runtime).is_some()
+            && let Some(context) = runtime.try_get(&[CONTEXT.into()])
+        {
+            root.insert(CONTEXT.into(), context);
         }
         for (name, expression) in &self.variables {
             let value = expression

@@ -1,7 +1,7 @@
 //! Data flow one way: which module of the crate uses which, compared with a drawing.
 //!
 //! ```text
-//! template: tag ─▶ view, globals ─▶ handle ─▶ store ─▶ record ─▶ value, secret, clock, error
+//! template: tags ─▶ view, globals ─▶ handle ─▶ store ─▶ record ─▶ value, secret, clock, error
 //! cookie:   http ─▶ sessions ─▶ handle
 //! ```
 //!
@@ -37,7 +37,7 @@ const DRAWING: &[(&str, &[&str])] = &[
     ("filters", &["value"]),
     ("render", &["view"]),
     (
-        "tag",
+        "tags",
         &["error", "filters", "handle", "render", "value", "view"],
     ),
 ];

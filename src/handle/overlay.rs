@@ -142,12 +142,12 @@ impl Overlay {
         if let Ok(at) = self.find(key) {
             let entry = &mut self.entries[at];
             // Nobody has seen the value that was written before: it need not stay.
-            if let Local::Set(old) = &mut entry.local {
-                if let Some(old) = Arc::get_mut(old) {
-                    *old = value;
-                    entry.size = size;
-                    return Ok(());
-                }
+            if let Local::Set(old) = &mut entry.local
+                && let Some(old) = Arc::get_mut(old)
+            {
+                *old = value;
+                entry.size = size;
+                return Ok(());
             }
         }
         self.put(key, size, Local::Set(Arc::new(value)), serials);

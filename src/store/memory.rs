@@ -214,7 +214,8 @@ impl MemoryStore {
             return Ok(Committed::Gone);
         };
         // Before the lock of the shard: making room takes locks of its own.
-        if !self.reserve() && !(self.sweep(now, BATCH)? > 0 && self.reserve()) {
+        let room = self.reserve() || (self.sweep(now, BATCH)? > 0 && self.reserve());
+        if !room {
             return Err(Error::new(
                 ErrorKind::Full,
                 "the session store is full: it holds as many sessions as its capacity allows",
@@ -402,10 +403,10 @@ impl SessionStore for MemoryStore {
     fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
         let mut list = Vec::new();
         for key in self.keys_of(user) {
-            if let Some(slot) = self.shard(&key).alive(&key, now) {
-                if slot.record.user() == Some(user) {
-                    list.push(SessionInfo::from(&*slot.record));
-                }
+            if let Some(slot) = self.shard(&key).alive(&key, now)
+                && slot.record.user() == Some(user)
+            {
+                list.push(SessionInfo::from(&*slot.record));
             }
         }
         Ok(list)

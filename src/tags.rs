@@ -1,4 +1,6 @@
-//! `{% session key = value | filters %}`, and its block form.
+//! `{% session key = value | filters %}`, its block form, and `render` that shows `context`.
+//!
+//! [`ParserBuilderExt::sessions`] registers all of it; each piece can be registered by itself.
 
 mod markup;
 mod source;
@@ -13,13 +15,13 @@ use liquid_core::{
     TagReflection, TagTokenIter, Template,
 };
 
+pub use crate::render::RenderTag;
 use markup::Markup;
 use source::Source;
 
 use crate::error::{Error, ErrorKind};
 use crate::filters::{HashKeys, Json, ParseJson, ToHash, ToJson, Uuid};
 use crate::handle::Session;
-use crate::render::RenderTag;
 use crate::value::Value;
 use crate::view::{CONTEXT, session_in};
 
@@ -107,7 +109,7 @@ const DESCRIPTION: &str =
 /// | `{% session = null %}` | removes every key |
 ///
 /// ```
-/// use liquid_session::SessionTag;
+/// use liquid_session::tags::SessionTag;
 ///
 /// let parser = liquid::ParserBuilder::with_stdlib().tag(SessionTag::new()).build()?;
 /// assert!(parser.parse("{% session step = 2 %}").is_ok());
@@ -126,7 +128,7 @@ impl SessionTag {
     /// The tag by which unknown variables are nil.
     ///
     /// ```
-    /// # use liquid_session::SessionTag;
+    /// # use liquid_session::tags::SessionTag;
     /// let builder = liquid::ParserBuilder::with_stdlib().tag(SessionTag::new());
     /// ```
     pub fn new() -> Self {
@@ -136,7 +138,7 @@ impl SessionTag {
     /// The tag by which unknown variables are errors.
     ///
     /// ```
-    /// # use liquid_session::SessionTag;
+    /// # use liquid_session::tags::SessionTag;
     /// let builder = liquid::ParserBuilder::with_stdlib().tag(SessionTag::new().strict());
     /// ```
     #[must_use]
@@ -179,7 +181,8 @@ impl ParseTag for SessionTag {
 /// stores the text. With `=` in the tag there is no body and no `endsession`.
 ///
 /// ```
-/// use liquid_session::{MemoryStore, SessionBlock, SessionConfig, Sessions};
+/// use liquid_session::tags::SessionBlock;
+/// use liquid_session::{MemoryStore, SessionConfig, Sessions};
 ///
 /// let parser = liquid::ParserBuilder::with_stdlib().block(SessionBlock::new()).build()?;
 /// let page = parser.parse(
@@ -201,7 +204,7 @@ impl SessionBlock {
     /// The block by which unknown variables are nil.
     ///
     /// ```
-    /// # use liquid_session::SessionBlock;
+    /// # use liquid_session::tags::SessionBlock;
     /// let builder = liquid::ParserBuilder::with_stdlib().block(SessionBlock::new());
     /// ```
     pub fn new() -> Self {
@@ -211,7 +214,7 @@ impl SessionBlock {
     /// The block by which unknown variables are errors.
     ///
     /// ```
-    /// # use liquid_session::SessionBlock;
+    /// # use liquid_session::tags::SessionBlock;
     /// let builder = liquid::ParserBuilder::with_stdlib().block(SessionBlock::new().strict());
     /// ```
     #[must_use]
