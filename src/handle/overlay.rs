@@ -16,7 +16,7 @@ pub(super) struct Overlay {
     /// The size of the session as this request sees it, and its number of keys.
     bytes: usize,
     keys: usize,
-    /// What this request wrote in all, overwritten values too.
+    /// What this request wrote in all, but for values that took the place of unseen ones.
     written: usize,
 }
 
@@ -56,6 +56,16 @@ impl Local {
         }
     }
 }
+
+impl Entry {
+    /// Whether no view holds the value that was written.
+    fn is_unseen(&self) -> bool {
+        matches!(&self.local, Local::Set(value) if Arc::strong_count(value) == 1)
+    }
+}
+
+/// Where a key is among the entries, or would be.
+type Place = Result<usize, usize>;
 
 /// What the overlay says of a key.
 pub(super) enum Seen<'o> {
@@ -117,12 +127,13 @@ impl Overlay {
             .filter_map(|e| Some((e.key.as_str(), &**e.local.value()?)))
     }
 
-    fn find(&self, key: &str) -> Result<usize, usize> {
+    fn find(&self, key: &str) -> Place {
         self.entries.binary_search_by(|e| e.key.as_str().cmp(key))
     }
 
-    fn size_of(&self, key: &str, record: Option<&Record>) -> usize {
-        match self.find(key) {
+    /// The size of the value that the request sees under a key; 0 for none.
+    fn size_at(&self, place: Place, key: &str, record: Option<&Record>) -> usize {
+        match place {
             Ok(at) => self.entries[at].size,
             Err(_) if self.clear => 0,
             Err(_) => record.and_then(|r| r.raw(key)).map_or(0, <[u8]>::len),
@@ -138,19 +149,18 @@ impl Overlay {
         serials: &mut u64,
     ) -> Result<(), Error> {
         let size = value.encoded_len();
-        self.admit(key, size, record, limits)?;
-        if let Ok(at) = self.find(key) {
-            let entry = &mut self.entries[at];
+        let place = self.admit(key, size, record, limits)?;
+        if let Ok(at) = place
+            && let entry = &mut self.entries[at]
+            && let Local::Set(old) = &mut entry.local
+            && let Some(old) = Arc::get_mut(old)
+        {
             // Nobody has seen the value that was written before: it need not stay.
-            if let Local::Set(old) = &mut entry.local
-                && let Some(old) = Arc::get_mut(old)
-            {
-                *old = value;
-                entry.size = size;
-                return Ok(());
-            }
+            *old = value;
+            entry.size = size;
+            return Ok(());
         }
-        self.put(key, size, Local::Set(Arc::new(value)), serials);
+        self.put(place, key, size, Local::Set(Arc::new(value)), serials);
         Ok(())
     }
 
@@ -176,8 +186,8 @@ impl Overlay {
             _ => Local::Set(value),
         };
         let size = Value::Int(number).encoded_len();
-        self.admit(key, size, record, limits)?;
-        self.put(key, size, local, serials);
+        let place = self.admit(key, size, record, limits)?;
+        self.put(place, key, size, local, serials);
         Ok(number)
     }
 
@@ -200,9 +210,9 @@ impl Overlay {
         let value = Value::Array(all);
         value.check(key)?;
         let size = value.encoded_len();
-        self.admit(key, size, record, limits)?;
+        let place = self.admit(key, size, record, limits)?;
         let value = Arc::new(value);
-        let local = match self.find(key).map(|at| &self.entries[at].local) {
+        let local = match place.map(|at| &self.entries[at].local) {
             Err(_) if !self.clear => Local::Append {
                 items: vec![item],
                 value,
@@ -213,27 +223,28 @@ impl Overlay {
             },
             _ => Local::Set(value),
         };
-        self.put(key, size, local, serials);
+        self.put(place, key, size, local, serials);
         Ok(())
     }
 
     /// Removes a key; nothing happens if it is not there, so that a page that clears a message on
     /// every visit costs a write only when there was one.
     pub(super) fn remove(&mut self, key: &str, record: Option<&Record>, serials: &mut u64) -> bool {
-        let size = self.size_of(key, record);
+        let place = self.find(key);
+        let size = self.size_at(place, key, record);
         if size == 0 {
             return false;
         }
         self.leave(key, size);
-        self.put(&KString::from_ref(key), 0, Local::Remove, serials);
+        self.put(place, &KString::from_ref(key), 0, Local::Remove, serials);
         true
     }
 
     /// Notes that the store has removed the key already.
     pub(super) fn taken(&mut self, key: &str, record: Option<&Record>, serials: &mut u64) {
-        let size = self.size_of(key, record);
-        self.leave(key, size);
-        self.put(&KString::from_ref(key), 0, Local::Taken, serials);
+        let place = self.find(key);
+        self.leave(key, self.size_at(place, key, record));
+        self.put(place, &KString::from_ref(key), 0, Local::Taken, serials);
     }
 
     pub(super) fn clear(&mut self) {
@@ -246,37 +257,41 @@ impl Overlay {
         self.keys = 0;
     }
 
-    /// Makes room for a value in the books, or refuses it.
+    /// Makes room for a value in the books, or refuses it. Gives the key's place.
     fn admit(
         &mut self,
         key: &str,
         size: usize,
         record: Option<&Record>,
         limits: Limits,
-    ) -> Result<(), Error> {
-        let before = self.size_of(key, record);
+    ) -> Result<Place, Error> {
+        let place = self.find(key);
+        let before = self.size_at(place, key, record);
         let (bytes, keys) = if before == 0 {
             (self.bytes + key.len() + size, self.keys + 1)
         } else {
             (self.bytes - before + size, self.keys)
         };
         limits.check(Some(key), bytes, keys)?;
-        // A view keeps every value that a template read while it renders, so what one request may
-        // write in all is bounded too.
-        let budget = (limits.max_bytes * 256).max(1 << 20);
-        let written = self.written + size + 64;
-        if written > budget {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "one request wrote {written} bytes to the session, with the key `{key}`; the limit is {budget} bytes: write less often, for instance after a loop instead of in it"
-                ),
-            ));
+        // A view keeps every value that a template has read while it renders, so what is written
+        // after that, and can't take its place, is bounded too.
+        let reuses = matches!(place, Ok(at) if self.entries[at].is_unseen());
+        if !reuses {
+            let budget = (limits.max_bytes * 256).max(1 << 20);
+            let written = self.written + size + 64;
+            if written > budget {
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!(
+                        "one request wrote {written} bytes to the session, with the key `{key}`; the limit is {budget} bytes: write less often, for instance after a loop instead of in it"
+                    ),
+                ));
+            }
+            self.written = written;
         }
         self.bytes = bytes;
         self.keys = keys;
-        self.written = written;
-        Ok(())
+        Ok(place)
     }
 
     fn leave(&mut self, key: &str, size: usize) {
@@ -286,9 +301,9 @@ impl Overlay {
         }
     }
 
-    fn put(&mut self, key: &KString, size: usize, local: Local, serials: &mut u64) {
+    fn put(&mut self, place: Place, key: &KString, size: usize, local: Local, serials: &mut u64) {
         *serials += 1;
-        match self.find(key) {
+        match place {
             Ok(at) => {
                 let entry = &mut self.entries[at];
                 entry.serial = *serials;
