@@ -2,6 +2,7 @@
 
 mod outcome;
 mod overlay;
+mod pins;
 mod state;
 mod transaction;
 
@@ -16,6 +17,8 @@ use serde::de::DeserializeOwned;
 
 pub use outcome::{Outcome, Status};
 use overlay::{Overlay, Seen};
+use pins::Pinned;
+pub(crate) use pins::Pins;
 use state::{Attempt, Base, Credential, State};
 
 use crate::error::{Error, ErrorKind};
@@ -60,10 +63,6 @@ struct Inner {
     shared: Option<Arc<Shared>>,
     state: Mutex<State>,
 }
-
-/// Values that a view lent to a template; they stay where they are while the view lives.
-#[derive(Default)]
-pub(crate) struct Pins(elsa::FrozenBTreeMap<u64, Arc<Value>>);
 
 /// Marks the number of a written value among the pins; other numbers are positions in a record.
 const WRITTEN: u64 = 1 << 63;
@@ -214,15 +213,15 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn set<T: serde::Serialize>(&self, key: &str, value: T) -> Result<(), Error> {
+        check_key(key)?;
         self.write(&KString::from_ref(key), Value::from_serialize(&value)?)
     }
 
-    /// Stores a value; nil removes the key.
+    /// Stores a value under a key that was checked before; nil removes the key.
     pub(crate) fn write(&self, key: &KString, value: Value) -> Result<(), Error> {
         if matches!(value, Value::Nil) {
             return self.remove(key).map(drop);
         }
-        check_key(key)?;
         value.check(key)?;
         self.change(|state, limits| {
             let State {
@@ -790,9 +789,9 @@ impl Session {
         match state.overlay.see(key) {
             Seen::Written(serial, value) => {
                 let pin = WRITTEN | serial;
-                Ok(Some(match pins.0.get(&pin) {
+                Ok(Some(match pins.get(pin) {
                     Some(value) => value,
-                    None => pins.0.insert(pin, value.clone()),
+                    None => pins.insert(pin, Pinned::Shared(value.clone())),
                 }))
             }
             Seen::Removed => Ok(None),
@@ -801,11 +800,11 @@ impl Session {
                 else {
                     return Ok(None);
                 };
-                if let Some(value) = pins.0.get(&pin) {
+                if let Some(value) = pins.get(pin) {
                     return Ok(Some(value));
                 }
                 let value = record.value_at(position)?;
-                Ok(Some(pins.0.insert(pin, Arc::new(value))))
+                Ok(Some(pins.insert(pin, Pinned::Own(value))))
             }
         }
     }

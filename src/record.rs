@@ -286,7 +286,7 @@ impl Record {
     }
 
     pub(crate) fn value_at(&self, position: usize) -> Result<Value, Error> {
-        Value::decode(self.data.at(position).1)
+        Value::decode(self.data.value_at(position))
     }
 
     /// The stored form, version 1; [`from_bytes`](Self::from_bytes) reads it back.

@@ -21,26 +21,22 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn check(&self, key: Option<&str>, bytes: usize, keys: usize) -> Result<(), Error> {
+        if bytes <= self.max_bytes && keys <= self.max_keys {
+            return Ok(());
+        }
         let by = key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
-        if bytes > self.max_bytes {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "the session{by} would take {bytes} bytes, the limit is {} bytes: store less, or raise `max_bytes`",
-                    self.max_bytes
-                ),
-            ));
-        }
-        if keys > self.max_keys {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "the session{by} would hold {keys} keys, the limit is {}: store less, or raise `max_keys`",
-                    self.max_keys
-                ),
-            ));
-        }
-        Ok(())
+        let problem = if bytes > self.max_bytes {
+            format!(
+                "the session{by} would take {bytes} bytes, the limit is {} bytes: store less, or raise `max_bytes`",
+                self.max_bytes
+            )
+        } else {
+            format!(
+                "the session{by} would hold {keys} keys, the limit is {}: store less, or raise `max_keys`",
+                self.max_keys
+            )
+        };
+        Err(Error::new(ErrorKind::Limit, problem))
     }
 }
 
@@ -331,7 +327,6 @@ impl Change {
         Ok(Applied::Changed { taken })
     }
 
-    /// Old entries and ops are both sorted by key: one walk over both.
     fn merge(&self, record: &Record, taken: &mut Vec<(String, Value)>) -> Result<Entries, Error> {
         // New values in one buffer; an op that leaves nothing has no span.
         let mut values = Vec::new();
@@ -368,59 +363,15 @@ impl Change {
             }
             spans.push(start..values.len());
         }
-        let written = self
+        let edits = self
             .ops
             .iter()
             .zip(&spans)
             .map(|((key, _), span)| (key.as_str(), &values[span.clone()]));
-        let kept = record
-            .data
-            .iter()
-            .take(if self.clear { 0 } else { usize::MAX });
-        Ok(Entries::build(Merged {
-            kept: kept.peekable(),
-            written: written.peekable(),
-        }))
-    }
-}
-
-/// Two sorted sequences as one; of one key the written entry counts, and an empty one is a removal.
-#[derive(Clone)]
-struct Merged<'e, K, W>
-where
-    K: Iterator<Item = Entry<'e>>,
-    W: Iterator<Item = Entry<'e>>,
-{
-    kept: std::iter::Peekable<K>,
-    written: std::iter::Peekable<W>,
-}
-
-type Entry<'e> = (&'e str, &'e [u8]);
-
-impl<'e, K, W> Iterator for Merged<'e, K, W>
-where
-    K: Iterator<Item = Entry<'e>>,
-    W: Iterator<Item = Entry<'e>>,
-{
-    type Item = Entry<'e>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let entry = match (self.kept.peek(), self.written.peek()) {
-                (Some(kept), Some(written)) if kept.0 < written.0 => self.kept.next(),
-                (Some(kept), Some(written)) => {
-                    if kept.0 == written.0 {
-                        self.kept.next();
-                    }
-                    self.written.next()
-                }
-                (Some(_), None) => self.kept.next(),
-                (None, _) => self.written.next(),
-            };
-            match entry {
-                Some((_, [])) => {}
-                other => return other,
-            }
+        if self.clear {
+            Ok(Entries::empty().edit(edits))
+        } else {
+            Ok(record.data.edit(edits))
         }
     }
 }

@@ -16,32 +16,70 @@ pub(crate) struct Entries(Box<[u8]>);
 
 impl Entries {
     pub(crate) fn empty() -> Self {
-        Self::build(std::iter::empty())
+        Self(Box::new([2, 0, 0]))
     }
 
     /// From entries that are sorted by key, each key once and no longer than [`MAX_KEY_BYTES`].
     pub(crate) fn build<'e>(entries: impl Iterator<Item = (&'e str, &'e [u8])> + Clone) -> Self {
-        let (count, size) = entries.clone().fold((0, 0), |(count, size), (key, value)| {
-            (count + 1, size + 1 + key.len() + value.len())
-        });
+        Self::empty().edit(entries)
+    }
+
+    /// These entries with others laid over them: sorted by key, each key once, an empty value for a
+    /// removal. What lies between two edits is copied as it is.
+    pub(crate) fn edit<'e>(
+        &self,
+        edits: impl Iterator<Item = (&'e str, &'e [u8])> + Clone,
+    ) -> Self {
+        let old = self.layout();
+        let (mut count, mut size) = (old.count, self.0.len() - old.first);
+        for (key, value) in edits.clone() {
+            if let Ok(at) = old.search(key) {
+                count -= 1;
+                size -= old.end(at) - old.start(at);
+            }
+            if !value.is_empty() {
+                count += 1;
+                size += 1 + key.len() + value.len();
+            }
+        }
         let width = if size.max(count) <= usize::from(u16::MAX) {
             2
         } else {
             4
         };
-        let mut block = Vec::with_capacity(1 + width * (1 + count) + size);
+        let first = 1 + width * (1 + count);
+        let mut block = Vec::with_capacity(first + size);
         block.push(width as u8);
         put(&mut block, width, count);
-        let mut start = 0;
-        for (key, value) in entries.clone() {
-            put(&mut block, width, start);
-            start += 1 + key.len() + value.len();
+        let mut starts = block.len();
+        block.resize(first, 0);
+
+        // Appends old entries as one piece.
+        let keep = |block: &mut Vec<u8>, starts: &mut usize, from: usize, to: usize| {
+            let begin = old.start(from);
+            let moved = block.len() - first;
+            for index in from..to {
+                set(block, width, starts, old.start(index) - begin + moved);
+            }
+            block.extend_from_slice(&self.0[old.first + begin..old.first + old.start(to)]);
+        };
+        let mut at = 0;
+        for (key, value) in edits {
+            let (next, after) = match old.search(key) {
+                Ok(found) => (found, found + 1),
+                Err(place) => (place, place),
+            };
+            keep(&mut block, &mut starts, at, next);
+            at = after;
+            if !value.is_empty() {
+                let start = block.len() - first;
+                set(&mut block, width, &mut starts, start);
+                block.push(key.len() as u8);
+                block.extend_from_slice(key.as_bytes());
+                block.extend_from_slice(value);
+            }
         }
-        for (key, value) in entries {
-            block.push(key.len() as u8);
-            block.extend_from_slice(key.as_bytes());
-            block.extend_from_slice(value);
-        }
+        keep(&mut block, &mut starts, at, old.count);
         Self(block.into_boxed_slice())
     }
 
@@ -56,106 +94,142 @@ impl Entries {
             return None;
         }
         let entries = Self(bytes.into());
-        let count = entries.len();
-        let first = count
-            .checked_add(1)?
-            .checked_mul(width)?
-            .checked_add(1)
-            .filter(|first| *first <= bytes.len())?;
+        let layout = entries.layout();
+        if layout.first > bytes.len() {
+            return None;
+        }
         let mut last: Option<&str> = None;
-        for index in 0..count {
-            let start = first.checked_add(entries.start(index))?;
-            let end = if index + 1 < count {
-                first.checked_add(entries.start(index + 1))?
-            } else {
-                bytes.len()
-            };
+        for index in 0..layout.count {
+            let start = layout.first.checked_add(layout.start(index))?;
+            let end = layout.first.checked_add(layout.end(index))?;
             let (&key_len, entry) = bytes.get(start..end)?.split_first()?;
             let key = std::str::from_utf8(entry.get(..usize::from(key_len))?).ok()?;
             let in_order = last.is_none_or(|last| last < key);
-            if !in_order || key.len() > MAX_KEY_BYTES || (index == 0 && start != first) {
+            if !in_order || key.len() > MAX_KEY_BYTES || (index == 0 && start != layout.first) {
                 return None;
             }
             last = Some(key);
         }
-        (count > 0 || first == bytes.len()).then(|| Self(bytes.into()))
+        (layout.count > 0 || layout.first == bytes.len()).then_some(entries)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    fn width(&self) -> usize {
-        usize::from(self.0[0])
-    }
-
-    /// The number at an index of the head: the count, then the starts.
-    fn head(&self, index: usize) -> usize {
-        let width = self.width();
-        let at = 1 + index * width;
-        if width == 2 {
-            usize::from(u16::from_le_bytes([self.0[at], self.0[at + 1]]))
-        } else {
-            let bytes = [self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]];
-            u32::from_le_bytes(bytes) as usize
+    fn layout(&self) -> Layout<'_> {
+        let width = usize::from(self.0[0]);
+        let count = number(&self.0, width, 0);
+        Layout {
+            block: &self.0,
+            width,
+            count,
+            first: 1 + width * (1 + count),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.head(0)
-    }
-
-    fn start(&self, index: usize) -> usize {
-        self.head(1 + index)
-    }
-
-    fn first(&self) -> usize {
-        1 + self.width() * (1 + self.len())
+        self.layout().count
     }
 
     /// The size of all keys and values.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.len() - self.first() - self.len()
-    }
-
-    fn entry(&self, index: usize) -> (&[u8], &[u8]) {
-        let first = self.first();
-        let start = first + self.start(index);
-        let end = if index + 1 < self.len() {
-            first + self.start(index + 1)
-        } else {
-            self.0.len()
-        };
-        let key_len = usize::from(self.0[start]);
-        self.0[start + 1..end].split_at(key_len)
+        let layout = self.layout();
+        self.0.len() - layout.first - layout.count
     }
 
     pub(crate) fn at(&self, index: usize) -> (&str, &[u8]) {
-        let (key, value) = self.entry(index);
+        let (key, value) = self.layout().entry(index);
         // Built from texts, or checked by `from_bytes`.
         (std::str::from_utf8(key).unwrap_or_default(), value)
     }
 
     pub(crate) fn position(&self, key: &str) -> Option<usize> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.entry(middle).0.cmp(key.as_bytes()) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Some(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        self.layout().search(key).ok()
+    }
+
+    pub(crate) fn value_at(&self, index: usize) -> &[u8] {
+        self.layout().entry(index).1
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {
-        self.position(key).map(|index| self.entry(index).1)
+        let layout = self.layout();
+        let index = layout.search(key).ok()?;
+        Some(layout.entry(index).1)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
         (0..self.len()).map(|index| self.at(index))
     }
+}
+
+/// The head of a block, read once.
+#[derive(Clone, Copy)]
+struct Layout<'b> {
+    block: &'b [u8],
+    width: usize,
+    count: usize,
+    first: usize,
+}
+
+impl<'b> Layout<'b> {
+    /// Where an entry begins, or for the count, where all end.
+    fn start(&self, index: usize) -> usize {
+        if index < self.count {
+            number(self.block, self.width, 1 + index)
+        } else {
+            self.block.len() - self.first
+        }
+    }
+
+    fn end(&self, index: usize) -> usize {
+        self.start(index + 1)
+    }
+
+    fn entry(&self, index: usize) -> (&'b [u8], &'b [u8]) {
+        let entry = &self.block[self.first + self.start(index)..self.first + self.end(index)];
+        entry[1..].split_at(usize::from(entry[0]))
+    }
+
+    fn key(&self, index: usize) -> &'b [u8] {
+        let start = self.first + self.start(index);
+        let len = usize::from(self.block[start]);
+        &self.block[start + 1..start + 1 + len]
+    }
+
+    fn search(&self, key: &str) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.key(middle).cmp(key.as_bytes()) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Ok(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
+    }
+}
+
+/// A number of the head: the count, then the starts.
+fn number(block: &[u8], width: usize, index: usize) -> usize {
+    let at = 1 + index * width;
+    if width == 2 {
+        usize::from(u16::from_le_bytes([block[at], block[at + 1]]))
+    } else {
+        let bytes = [block[at], block[at + 1], block[at + 2], block[at + 3]];
+        u32::from_le_bytes(bytes) as usize
+    }
+}
+
+/// Writes the next start into the head.
+fn set(block: &mut [u8], width: usize, at: &mut usize, number: usize) {
+    if width == 2 {
+        block[*at..*at + 2].copy_from_slice(&(number as u16).to_le_bytes());
+    } else {
+        block[*at..*at + 4].copy_from_slice(&(number as u32).to_le_bytes());
+    }
+    *at += width;
 }
 
 fn put(block: &mut Vec<u8>, width: usize, number: usize) {
@@ -176,10 +250,29 @@ mod tests {
 
     proptest! {
         #[test]
+        fn edits_are_those_of_a_map(
+            old in prop::collection::btree_map("[a-f]{0,2}", prop::collection::vec(any::<u8>(), 1..9), 0..20),
+            edits in prop::collection::btree_map("[a-f]{0,2}", prop::collection::vec(any::<u8>(), 0..9), 0..20),
+        ) {
+            let entries = Entries::build(old.iter().map(|(k, v)| (k.as_str(), v.as_slice())));
+            let edited = entries.edit(edits.iter().map(|(k, v)| (k.as_str(), v.as_slice())));
+            let mut expected = old;
+            for (key, value) in edits {
+                if value.is_empty() {
+                    expected.remove(&key);
+                } else {
+                    expected.insert(key, value);
+                }
+            }
+            let expected = Entries::build(expected.iter().map(|(k, v)| (k.as_str(), v.as_slice())));
+            prop_assert!(edited == expected);
+        }
+
+        #[test]
         fn entries_are_found_and_read_back(
             map in prop::collection::btree_map(
                 "[a-zż]{0,20}",
-                prop::collection::vec(any::<u8>(), 0..3_000),
+                prop::collection::vec(any::<u8>(), 1..3_000),
                 0..60,
             ),
         ) {
@@ -209,7 +302,7 @@ mod tests {
 
         #[test]
         fn damaged_bytes_are_safe(
-            map in prop::collection::btree_map("[a-z]{0,5}", prop::collection::vec(any::<u8>(), 0..9), 0..9),
+            map in prop::collection::btree_map("[a-z]{0,5}", prop::collection::vec(any::<u8>(), 1..9), 0..9),
             at in any::<usize>(),
             byte in any::<u8>(),
         ) {

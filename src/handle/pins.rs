@@ -1,0 +1,56 @@
+//! Values that a view lent to a template.
+
+use std::cell::OnceCell;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use elsa::FrozenBTreeMap;
+
+use crate::value::Value;
+
+/// Values that a view lent to a template, by number; they stay where they are while the view lives.
+/// Each is kept once, so that reading in a long loop does not grow it.
+#[derive(Default)]
+pub(crate) struct Pins {
+    /// Most templates read a few: those need no allocation.
+    first: [OnceCell<(u64, Pinned)>; 4],
+    others: FrozenBTreeMap<u64, Box<Pinned>>,
+}
+
+pub(super) enum Pinned {
+    /// Decoded from a record.
+    Own(Value),
+    /// Written by the request.
+    Shared(Arc<Value>),
+}
+
+impl Deref for Pinned {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        match self {
+            Self::Own(value) => value,
+            Self::Shared(value) => value,
+        }
+    }
+}
+
+impl Pins {
+    pub(super) fn get(&self, number: u64) -> Option<&Value> {
+        for cell in &self.first {
+            match cell.get() {
+                Some((pinned, value)) if *pinned == number => return Some(value),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+        self.others.get(&number).map(Deref::deref)
+    }
+
+    pub(super) fn insert(&self, number: u64, value: Pinned) -> &Value {
+        match self.first.iter().find(|cell| cell.get().is_none()) {
+            Some(cell) => &cell.get_or_init(|| (number, value)).1,
+            None => self.others.insert(number, Box::new(value)),
+        }
+    }
+}
