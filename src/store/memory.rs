@@ -189,11 +189,23 @@ impl MemoryStore {
         }
     }
 
-    fn keys_of(&self, user: &str) -> Vec<StoreKey> {
-        self.users
-            .lock()
-            .get(user)
-            .map_or_else(Vec::new, |keys| keys.iter().copied().collect())
+    /// Looks at the sessions of a user one by one. A renewal may move one to another key meanwhile,
+    /// so what is filed since is looked at too, until there is nothing new: no session escapes.
+    fn visit_user(&self, user: &str, mut visit: impl FnMut(&mut Shard, &StoreKey)) {
+        let mut seen = HashSet::new();
+        loop {
+            let new: Vec<_> = match self.users.lock().get(user) {
+                Some(keys) => keys.difference(&seen).copied().collect(),
+                None => return,
+            };
+            if new.is_empty() {
+                return;
+            }
+            for key in &new {
+                visit(&mut self.shard(key), key);
+            }
+            seen.extend(new);
+        }
     }
 
     /// Takes a place, or says that there is none.
@@ -267,10 +279,11 @@ impl MemoryStore {
         };
         let user = record.user().map(str::to_owned);
         target.insert(new, record);
-        self.unfile_user(before.as_ref().and_then(|record| record.user()), old);
+        // In this order the session is never without a place in the index: see `visit_user`.
         if let Some(user) = user {
             self.file_user(&user, new);
         }
+        self.unfile_user(before.as_ref().and_then(|record| record.user()), old);
         Ok(Committed::Stored { taken })
     }
 
@@ -400,30 +413,29 @@ impl SessionStore for MemoryStore {
     }
 
     fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        let mut list = Vec::new();
-        for key in self.keys_of(user) {
-            if let Some(slot) = self.shard(&key).alive(&key, now) {
+        let mut list = BTreeMap::new();
+        self.visit_user(user, |shard, key| {
+            if let Some(slot) = shard.alive(key, now) {
                 if slot.record.user() == Some(user) {
-                    list.push(SessionInfo::from(&*slot.record));
+                    list.insert(slot.record.id(), SessionInfo::from(&*slot.record));
                 }
             }
-        }
-        Ok(list)
+        });
+        Ok(list.into_values().collect())
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
         let mut revoked = 0;
-        for key in self.keys_of(user) {
-            let mut shard = self.shard(&key);
-            let meant = shard.find(&key).is_some_and(|slot| {
+        self.visit_user(user, |shard, key| {
+            let meant = shard.find(key).is_some_and(|slot| {
                 slot.record.user() == Some(user) && which.means(slot.record.id())
             });
-            if let Some(record) = meant.then(|| shard.remove(&key)).flatten() {
-                self.unfile_user(Some(user), &key);
+            if let Some(record) = meant.then(|| shard.remove(key)).flatten() {
+                self.unfile_user(Some(user), key);
                 self.release();
                 revoked += usize::from(!record.is_expired(now));
             }
-        }
+        });
         Ok(revoked)
     }
 
