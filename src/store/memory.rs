@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -71,7 +71,25 @@ fn bucket(deadline: Timestamp) -> u64 {
     deadline.as_millis() / 60_000
 }
 
+/// A minute that has come, in one shard, from this line on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    minute: u64,
+    index: usize,
+    line: usize,
+}
+
 impl Shard {
+    /// The first minute from this one on that has come and has lines.
+    fn due(&self, index: usize, from: u64, now: Timestamp) -> Option<Due> {
+        let (&minute, _) = self.deadlines.range(from..=bucket(now).max(from)).next()?;
+        (minute <= bucket(now)).then_some(Due {
+            minute,
+            index,
+            line: 0,
+        })
+    }
+
     fn find(&mut self, key: &StoreKey) -> Option<&mut Slot> {
         self.records.find_mut(prefix(key), |slot| slot.key == *key)
     }
@@ -287,59 +305,66 @@ impl MemoryStore {
         Ok(Committed::Stored { taken })
     }
 
-    /// Removes what is expired from one shard, looking at no more than a batch; the records are
-    /// dropped by the caller, after the lock.
-    fn sweep_shard(&self, shard: &Mutex<Shard>, now: Timestamp, max: usize) -> Vec<SharedRecord> {
-        let mut guard = shard.lock();
+    /// Removes what is expired among the lines of one minute in one shard, looking at no more than a
+    /// batch. The records are dropped by the caller, after the lock. Says where to go on.
+    fn sweep_lines(
+        &self,
+        due: Due,
+        now: Timestamp,
+        max: usize,
+    ) -> (Vec<SharedRecord>, Option<Due>) {
+        let Due {
+            minute,
+            index,
+            line: mut at,
+        } = due;
+        let mut guard = self.shards[index].lock();
         let shard = &mut *guard;
         let mut swept = Vec::new();
+        let mut lines = shard.deadlines.remove(&minute).unwrap_or_default();
         let mut look = 0;
-        while look < BATCH && swept.len() < max {
-            let Some((&minute, _)) = shard.deadlines.first_key_value() else {
-                break;
-            };
-            if minute > bucket(now) {
-                break;
-            }
-            let mut lines = shard.deadlines.remove(&minute).unwrap_or_default();
-            let mut at = 0;
-            while at < lines.len() && look < BATCH && swept.len() < max {
-                look += 1;
-                let due = lines[at];
-                // It takes some 2^32 sessions for two keys to begin alike; the sweep then finds one
-                // of them, and the other when it comes by for that one's line.
-                match shard
-                    .records
-                    .find_entry(due, |slot| prefix(&slot.key) == due)
-                {
-                    Ok(entry) if entry.get().record.is_expired(now) => {
-                        let slot = entry.remove().0;
-                        self.unfile_user(slot.record.user(), &slot.key);
-                        swept.push(slot.record);
+        while at < lines.len() && look < BATCH && swept.len() < max {
+            look += 1;
+            let due = lines[at];
+            // It takes some 2^32 sessions for two keys to begin alike; the sweep then finds one
+            // of them, and the other when it comes by for that one's line.
+            match shard
+                .records
+                .find_entry(due, |slot| prefix(&slot.key) == due)
+            {
+                Ok(entry) if entry.get().record.is_expired(now) => {
+                    let slot = entry.remove().0;
+                    self.unfile_user(slot.record.user(), &slot.key);
+                    swept.push(slot.record);
+                    lines.swap_remove(at);
+                }
+                Ok(entry) => match bucket(entry.get().record.deadline()) {
+                    later if later > minute => {
+                        shard.deadlines.entry(later).or_default().push(due);
                         lines.swap_remove(at);
                     }
-                    Ok(entry) => match bucket(entry.get().record.deadline()) {
-                        later if later > minute => {
-                            shard.deadlines.entry(later).or_default().push(due);
-                            lines.swap_remove(at);
-                        }
-                        // Later in this very minute, or made shorter since it was filed.
-                        _ => at += 1,
-                    },
-                    Err(_) => {
-                        lines.swap_remove(at);
-                    }
+                    // Later in this very minute.
+                    _ => at += 1,
+                },
+                Err(_) => {
+                    lines.swap_remove(at);
                 }
             }
-            let done = at >= lines.len();
-            if !lines.is_empty() {
-                shard.deadlines.insert(minute, lines);
-            }
-            if done && minute == bucket(now) {
-                break;
-            }
         }
-        swept
+        let more = at < lines.len();
+        if !lines.is_empty() {
+            shard.deadlines.insert(minute, lines);
+        }
+        let next = if more {
+            Some(Due {
+                minute,
+                index,
+                line: at,
+            })
+        } else {
+            shard.due(index, minute + 1, now)
+        };
+        (swept, next)
     }
 }
 
@@ -440,23 +465,21 @@ impl SessionStore for MemoryStore {
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
+        // All shards' minutes in one order: the longest expired go first.
+        let mut due: BTreeSet<_> = (0..SHARDS)
+            .filter_map(|index| self.shards[index].lock().due(index, 0, now))
+            .collect();
         let mut swept = 0;
-        // Round by round, so that no shard is visited long after it had most to give.
-        loop {
-            let mut round = 0;
-            for shard in &self.shards {
-                let batch = self.sweep_shard(shard, now, max - swept);
-                self.held.fetch_sub(batch.len(), Ordering::Relaxed);
-                swept += batch.len();
-                round += batch.len();
-                if swept >= max {
-                    return Ok(swept);
-                }
-            }
-            if round == 0 {
-                return Ok(swept);
-            }
+        while swept < max {
+            let Some(first) = due.pop_first() else {
+                break;
+            };
+            let (batch, next) = self.sweep_lines(first, now, max - swept);
+            self.held.fetch_sub(batch.len(), Ordering::Relaxed);
+            swept += batch.len();
+            due.extend(next);
         }
+        Ok(swept)
     }
 
     fn scan(
