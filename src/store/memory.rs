@@ -244,7 +244,7 @@ impl MemoryStore {
             return Ok(Committed::Gone);
         };
         // Before the lock of the shard: making room takes locks of its own.
-        if !self.reserve() && !(self.sweep(now, BATCH)? > 0 && self.reserve()) {
+        if !(self.reserve() || self.sweep(now, BATCH)? > 0 && self.reserve()) {
             return Err(Error::new(
                 ErrorKind::Full,
                 "the session store is full: it holds as many sessions as its capacity allows",
@@ -440,10 +440,10 @@ impl SessionStore for MemoryStore {
     fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
         let mut list = BTreeMap::new();
         self.visit_user(user, |shard, key| {
-            if let Some(slot) = shard.alive(key, now) {
-                if slot.record.user() == Some(user) {
-                    list.insert(slot.record.id(), SessionInfo::from(&*slot.record));
-                }
+            if let Some(slot) = shard.alive(key, now)
+                && slot.record.user() == Some(user)
+            {
+                list.insert(slot.record.id(), SessionInfo::from(&*slot.record));
             }
         });
         Ok(list.into_values().collect())
