@@ -16,3 +16,5 @@ mod handle;
 mod sessions;
 pub use handle::{Outcome, Session, Status};
 pub use sessions::Sessions;
+#[cfg(feature = "testing")]
+pub mod testing;
