@@ -50,7 +50,7 @@ impl Sessions {
         Self::assemble(Arc::new(store), config, Arc::new(SystemClock))
     }
 
-    fn assemble(
+    pub(crate) fn assemble(
         store: Arc<dyn SessionStore>,
         config: SessionConfig,
         clock: Arc<dyn Clock>,

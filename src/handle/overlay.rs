@@ -344,9 +344,11 @@ impl Overlay {
                 Local::Set(value) => {
                     fresh.set(key, (**value).clone(), record, limits, serials)?;
                 }
-                Local::Remove | Local::Taken => {
+                Local::Remove => {
                     fresh.remove(key, record, serials);
                 }
+                // Out of the store already: what is there by now is somebody else's.
+                Local::Taken => {}
                 Local::Increment { by, .. } => {
                     fresh.increment(key, *by, stored.as_ref(), record, limits, serials)?;
                 }

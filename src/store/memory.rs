@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -71,7 +71,25 @@ fn bucket(deadline: Timestamp) -> u64 {
     deadline.as_millis() / 60_000
 }
 
+/// A minute that has come, in one shard, from this line on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    minute: u64,
+    index: usize,
+    line: usize,
+}
+
 impl Shard {
+    /// The first minute from this one on that has come and has lines.
+    fn due(&self, index: usize, from: u64, now: Timestamp) -> Option<Due> {
+        let (&minute, _) = self.deadlines.range(from..=bucket(now).max(from)).next()?;
+        (minute <= bucket(now)).then_some(Due {
+            minute,
+            index,
+            line: 0,
+        })
+    }
+
     fn find(&mut self, key: &StoreKey) -> Option<&mut Slot> {
         self.records.find_mut(prefix(key), |slot| slot.key == *key)
     }
@@ -189,11 +207,23 @@ impl MemoryStore {
         }
     }
 
-    fn keys_of(&self, user: &str) -> Vec<StoreKey> {
-        self.users
-            .lock()
-            .get(user)
-            .map_or_else(Vec::new, |keys| keys.iter().copied().collect())
+    /// Looks at the sessions of a user one by one. A renewal may move one to another key meanwhile,
+    /// so what is filed since is looked at too, until there is nothing new: no session escapes.
+    fn visit_user(&self, user: &str, mut visit: impl FnMut(&mut Shard, &StoreKey)) {
+        let mut seen = HashSet::new();
+        loop {
+            let new: Vec<_> = match self.users.lock().get(user) {
+                Some(keys) => keys.difference(&seen).copied().collect(),
+                None => return,
+            };
+            if new.is_empty() {
+                return;
+            }
+            for key in &new {
+                visit(&mut self.shard(key), key);
+            }
+            seen.extend(new);
+        }
     }
 
     /// Takes a place, or says that there is none.
@@ -268,66 +298,74 @@ impl MemoryStore {
         };
         let user = record.user().map(str::to_owned);
         target.insert(new, record);
-        self.unfile_user(before.as_ref().and_then(|record| record.user()), old);
+        // In this order the session is never without a place in the index: see `visit_user`.
         if let Some(user) = user {
             self.file_user(&user, new);
         }
+        self.unfile_user(before.as_ref().and_then(|record| record.user()), old);
         Ok(Committed::Stored { taken })
     }
 
-    /// Removes what is expired from one shard, looking at no more than a batch; the records are
-    /// dropped by the caller, after the lock.
-    fn sweep_shard(&self, shard: &Mutex<Shard>, now: Timestamp, max: usize) -> Vec<SharedRecord> {
-        let mut guard = shard.lock();
+    /// Removes what is expired among the lines of one minute in one shard, looking at no more than a
+    /// batch. The records are dropped by the caller, after the lock. Says where to go on.
+    fn sweep_lines(
+        &self,
+        due: Due,
+        now: Timestamp,
+        max: usize,
+    ) -> (Vec<SharedRecord>, Option<Due>) {
+        let Due {
+            minute,
+            index,
+            line: mut at,
+        } = due;
+        let mut guard = self.shards[index].lock();
         let shard = &mut *guard;
         let mut swept = Vec::new();
+        let mut lines = shard.deadlines.remove(&minute).unwrap_or_default();
         let mut look = 0;
-        while look < BATCH && swept.len() < max {
-            let Some((&minute, _)) = shard.deadlines.first_key_value() else {
-                break;
-            };
-            if minute > bucket(now) {
-                break;
-            }
-            let mut lines = shard.deadlines.remove(&minute).unwrap_or_default();
-            let mut at = 0;
-            while at < lines.len() && look < BATCH && swept.len() < max {
-                look += 1;
-                let due = lines[at];
-                // It takes some 2^32 sessions for two keys to begin alike; the sweep then finds one
-                // of them, and the other when it comes by for that one's line.
-                match shard
-                    .records
-                    .find_entry(due, |slot| prefix(&slot.key) == due)
-                {
-                    Ok(entry) if entry.get().record.is_expired(now) => {
-                        let slot = entry.remove().0;
-                        self.unfile_user(slot.record.user(), &slot.key);
-                        swept.push(slot.record);
+        while at < lines.len() && look < BATCH && swept.len() < max {
+            look += 1;
+            let due = lines[at];
+            // It takes some 2^32 sessions for two keys to begin alike; the sweep then finds one
+            // of them, and the other when it comes by for that one's line.
+            match shard
+                .records
+                .find_entry(due, |slot| prefix(&slot.key) == due)
+            {
+                Ok(entry) if entry.get().record.is_expired(now) => {
+                    let slot = entry.remove().0;
+                    self.unfile_user(slot.record.user(), &slot.key);
+                    swept.push(slot.record);
+                    lines.swap_remove(at);
+                }
+                Ok(entry) => match bucket(entry.get().record.deadline()) {
+                    later if later > minute => {
+                        shard.deadlines.entry(later).or_default().push(due);
                         lines.swap_remove(at);
                     }
-                    Ok(entry) => match bucket(entry.get().record.deadline()) {
-                        later if later > minute => {
-                            shard.deadlines.entry(later).or_default().push(due);
-                            lines.swap_remove(at);
-                        }
-                        // Later in this very minute, or made shorter since it was filed.
-                        _ => at += 1,
-                    },
-                    Err(_) => {
-                        lines.swap_remove(at);
-                    }
+                    // Later in this very minute.
+                    _ => at += 1,
+                },
+                Err(_) => {
+                    lines.swap_remove(at);
                 }
             }
-            let done = at >= lines.len();
-            if !lines.is_empty() {
-                shard.deadlines.insert(minute, lines);
-            }
-            if done && minute == bucket(now) {
-                break;
-            }
         }
-        swept
+        let more = at < lines.len();
+        if !lines.is_empty() {
+            shard.deadlines.insert(minute, lines);
+        }
+        let next = if more {
+            Some(Due {
+                minute,
+                index,
+                line: at,
+            })
+        } else {
+            shard.due(index, minute + 1, now)
+        };
+        (swept, next)
     }
 }
 
@@ -401,51 +439,48 @@ impl SessionStore for MemoryStore {
     }
 
     fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        let mut list = Vec::new();
-        for key in self.keys_of(user) {
-            if let Some(slot) = self.shard(&key).alive(&key, now)
+        let mut list = BTreeMap::new();
+        self.visit_user(user, |shard, key| {
+            if let Some(slot) = shard.alive(key, now)
                 && slot.record.user() == Some(user)
             {
-                list.push(SessionInfo::from(&*slot.record));
+                list.insert(slot.record.id(), SessionInfo::from(&*slot.record));
             }
-        }
-        Ok(list)
+        });
+        Ok(list.into_values().collect())
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
         let mut revoked = 0;
-        for key in self.keys_of(user) {
-            let mut shard = self.shard(&key);
-            let meant = shard.find(&key).is_some_and(|slot| {
+        self.visit_user(user, |shard, key| {
+            let meant = shard.find(key).is_some_and(|slot| {
                 slot.record.user() == Some(user) && which.means(slot.record.id())
             });
-            if let Some(record) = meant.then(|| shard.remove(&key)).flatten() {
-                self.unfile_user(Some(user), &key);
+            if let Some(record) = meant.then(|| shard.remove(key)).flatten() {
+                self.unfile_user(Some(user), key);
                 self.release();
                 revoked += usize::from(!record.is_expired(now));
             }
-        }
+        });
         Ok(revoked)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
+        // All shards' minutes in one order: the longest expired go first.
+        let mut due: BTreeSet<_> = (0..SHARDS)
+            .filter_map(|index| self.shards[index].lock().due(index, 0, now))
+            .collect();
         let mut swept = 0;
-        // Round by round, so that no shard is visited long after it had most to give.
-        loop {
-            let mut round = 0;
-            for shard in &self.shards {
-                let batch = self.sweep_shard(shard, now, max - swept);
-                self.held.fetch_sub(batch.len(), Ordering::Relaxed);
-                swept += batch.len();
-                round += batch.len();
-                if swept >= max {
-                    return Ok(swept);
-                }
-            }
-            if round == 0 {
-                return Ok(swept);
-            }
+        while swept < max {
+            let Some(first) = due.pop_first() else {
+                break;
+            };
+            let (batch, next) = self.sweep_lines(first, now, max - swept);
+            self.held.fetch_sub(batch.len(), Ordering::Relaxed);
+            swept += batch.len();
+            due.extend(next);
         }
+        Ok(swept)
     }
 
     fn scan(

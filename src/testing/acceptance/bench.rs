@@ -1,0 +1,218 @@
+//! What the cases have in common.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use kstring::KString;
+
+use super::Fresh;
+use crate::clock::{Clock, ManualClock, Timestamp};
+use crate::config::{SessionConfig, SessionConfigBuilder};
+use crate::error::{Error, ErrorKind};
+use crate::handle::{Outcome, Session, Status};
+use crate::record::{Change, Op};
+use crate::secret::{Secret, SessionId, StoreKey};
+use crate::sessions::Sessions;
+use crate::store::{SessionStore, SharedRecord};
+use crate::value::Value;
+
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MILLI: Duration = Duration::from_millis(1);
+
+/// A store under test, with a clock that stands still until it is moved.
+pub(super) struct Bench {
+    pub(super) store: Arc<dyn SessionStore>,
+    pub(super) sessions: Sessions,
+    pub(super) clock: ManualClock,
+}
+
+impl Bench {
+    /// Sessions that end after an hour without use.
+    pub(super) fn new(fresh: Fresh<'_>) -> Result<Self, Error> {
+        Self::with(fresh, |config| config)
+    }
+
+    pub(super) fn with(
+        fresh: Fresh<'_>,
+        settings: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+    ) -> Result<Self, Error> {
+        let clock = ManualClock::new();
+        let store = fresh();
+        let config = settings(SessionConfig::builder().timeout_minutes(60)).build()?;
+        let sessions = Sessions::assemble(store.clone(), config, Arc::new(clock.clone()));
+        Ok(Self {
+            store,
+            sessions,
+            clock,
+        })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A request with this cookie.
+    pub(super) fn open(&self, cookie: &str) -> Session {
+        self.sessions.open(cookie)
+    }
+
+    /// A new session with these keys; its cookie.
+    pub(super) fn begin<V: Into<Value> + Clone>(
+        &self,
+        data: &[(&str, V)],
+    ) -> Result<String, Error> {
+        let session = self.sessions.open(None);
+        for (key, value) in data {
+            session.set(key, value.clone().into())?;
+        }
+        cookie(&session.commit()?)
+    }
+
+    /// A new session of this user; its cookie and its public handle.
+    pub(super) fn sign_in(&self, user: &str) -> Result<(String, SessionId), Error> {
+        let session = self.sessions.open(None);
+        session.login(user)?;
+        let cookie = cookie(&session.commit()?)?;
+        let id = self.record(&cookie)?.id();
+        Ok((cookie, id))
+    }
+
+    /// What is in the store under this cookie, if anything.
+    pub(super) fn find(&self, cookie: &str) -> Result<Option<SharedRecord>, Error> {
+        self.store.load(&key(cookie)?, self.now())
+    }
+
+    /// The record under this cookie, which must be there.
+    pub(super) fn record(&self, cookie: &str) -> Result<SharedRecord, Error> {
+        self.find(cookie)?
+            .ok_or_else(|| failed("expected a session in the store, found none"))
+    }
+
+    pub(super) fn data(&self, cookie: &str) -> Result<BTreeMap<String, Value>, Error> {
+        let record = self.record(cookie)?;
+        record
+            .iter()
+            .map(|(key, bytes)| Ok((key.to_owned(), Value::from_bytes(bytes)?)))
+            .collect()
+    }
+
+    /// Fails unless the session holds exactly this.
+    #[track_caller]
+    pub(super) fn expect<V: Into<Value> + Clone>(
+        &self,
+        cookie: &str,
+        expected: &[(&str, V)],
+    ) -> Result<(), Error> {
+        let expected: BTreeMap<String, Value> = expected
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone().into()))
+            .collect();
+        assert_eq!(self.data(cookie)?, expected);
+        Ok(())
+    }
+
+    /// How many sessions are alive.
+    pub(super) fn count(&self) -> Result<usize, Error> {
+        let mut count = 0;
+        self.store.scan(self.now(), &mut |_, _| {
+            count += 1;
+            true
+        })?;
+        Ok(count)
+    }
+
+    /// The public handles of a user's sessions, sorted.
+    pub(super) fn list(&self, user: &str) -> Result<Vec<SessionId>, Error> {
+        let mut ids: Vec<_> = self
+            .sessions
+            .sessions_of(user)?
+            .iter()
+            .map(|info| info.id)
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// A change as a handle would send it.
+    pub(super) fn change(&self, ops: &[(&str, Op)]) -> Change {
+        let mut change = Change::new(self.sessions.config().limits());
+        change.ops = ops
+            .iter()
+            .map(|(key, op)| (KString::from_ref(key), op.clone()))
+            .collect();
+        change.ops.sort_by(|a, b| a.0.cmp(&b.0));
+        change
+    }
+}
+
+/// An [`Op::Set`].
+pub(super) fn set(value: impl Into<Value>) -> Op {
+    Op::Set(Arc::new(value.into()))
+}
+
+/// Nothing, where the type of the values does not matter.
+pub(super) const NOTHING: &[(&str, i64)] = &[];
+
+/// The cookie that a commit asks to be sent.
+pub(super) fn cookie(outcome: &Outcome) -> Result<String, Error> {
+    outcome
+        .secret()
+        .map(Secret::expose)
+        .ok_or_else(|| failed("expected a secret for the cookie, found none"))
+}
+
+/// What the store knows a cookie by.
+pub(super) fn key(cookie: &str) -> Result<StoreKey, Error> {
+    Secret::parse(cookie)
+        .map(|secret| secret.store_key())
+        .ok_or_else(|| failed("expected a secret, found something else"))
+}
+
+/// A secret that looks like ours and that no store has seen.
+pub(super) fn foreign_secret() -> Result<String, Error> {
+    Ok(Secret::generate()?.expose())
+}
+
+/// Fails unless the commit found the session ended, and sends no cookie.
+#[track_caller]
+pub(super) fn expect_gone(outcome: &Outcome) {
+    assert_eq!(outcome.status(), Status::Gone);
+    assert!(outcome.secret().is_none(), "a cookie for an ended session");
+}
+
+/// Fails unless this is an error of that kind.
+#[track_caller]
+pub(super) fn expect_error<T>(result: Result<T, Error>, kind: ErrorKind) {
+    assert_eq!(result.err().map(|error| error.kind()), Some(kind));
+}
+
+fn failed(what: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, what)
+}
+
+/// Eight threads that begin at the same moment; what each of them found.
+pub(super) fn together<T: Send>(
+    work: impl Fn(usize) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    const THREADS: usize = 8;
+    let start = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|number| {
+                let (start, work) = (&start, &work);
+                scope.spawn(move || {
+                    start.wait();
+                    work(number)
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
+}

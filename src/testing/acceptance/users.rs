@@ -1,0 +1,312 @@
+//! The sessions of a user.
+
+use super::bench::{Bench, MINUTE, NOTHING, cookie, expect_error, expect_gone, key};
+use super::{Checked, Fresh};
+use crate::error::{Error, ErrorKind};
+use crate::handle::Status;
+use crate::store::{Revoke, SessionInfo};
+
+fn login(bench: &Bench, old: &str, user: &str) -> Result<String, Error> {
+    let session = bench.open(old);
+    session.login(user)?;
+    cookie(&session.commit()?)
+}
+
+/// Spring: findByPrincipalName.
+pub(super) fn a_login_lists_the_session(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    assert_eq!(bench.list("u1")?, []);
+    let (cookie, id) = bench.sign_in("u1")?;
+    assert_eq!(bench.list("u1")?, [id]);
+    assert_eq!(bench.record(&cookie)?.user(), Some("u1"));
+    assert_eq!(bench.open(&cookie).user()?.as_deref(), Some("u1"));
+    // Also one that was there before.
+    let old = bench.begin(&[("a", 1)])?;
+    let id = bench.record(&old)?.id();
+    login(&bench, &old, "u2")?;
+    assert_eq!(bench.list("u2")?, [id]);
+    Ok(())
+}
+
+pub(super) fn a_session_without_a_user_is_not_listed(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let cookie = bench.begin(&[("user", "u1")])?;
+    assert_eq!(bench.list("u1")?, []);
+    assert_eq!(bench.list("")?, []);
+    assert_eq!(bench.record(&cookie)?.user(), None);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 0);
+    assert_eq!(bench.count()?, 1);
+    Ok(())
+}
+
+/// ASVS 7.5.2.
+pub(super) fn all_sessions_of_a_user_are_listed(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(bench.sign_in("u1")?.1);
+        bench.sign_in("u2")?;
+    }
+    ids.sort();
+    assert_eq!(bench.list("u1")?, ids);
+    Ok(())
+}
+
+pub(super) fn names_that_begin_alike_are_different_users(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let names = ["u1", "u10", "u", "U1", "u1 ", "u1\0", "u1:"];
+    for name in names {
+        bench.sign_in(name)?;
+    }
+    for name in names {
+        assert_eq!(bench.list(name)?.len(), 1, "{name:?}");
+    }
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 1);
+    assert_eq!(bench.count()?, names.len() - 1);
+    Ok(())
+}
+
+pub(super) fn a_name_may_be_any_text(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let long = "u".repeat(5000);
+    for name in [
+        "",
+        " ",
+        "*",
+        "a/../b",
+        "a\0b",
+        "{u}",
+        "żółw",
+        "\u{1f422}",
+        &long,
+    ] {
+        let (cookie, id) = bench.sign_in(name)?;
+        assert_eq!(bench.record(&cookie)?.user(), Some(name));
+        assert_eq!(bench.list(name)?, [id], "{name:?}");
+        assert_eq!(bench.sessions.revoke(name, Revoke::One(id))?, 1);
+        assert_eq!(bench.list(name)?, [], "{name:?}");
+    }
+    Ok(())
+}
+
+pub(super) fn the_list_says_what_the_record_says(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, _) = bench.sign_in("u1")?;
+    let expected = SessionInfo::from(&*bench.record(&cookie)?);
+    assert_eq!(
+        bench.sessions.sessions_of("u1")?,
+        std::slice::from_ref(&expected)
+    );
+    bench.clock.advance(30 * MINUTE);
+    assert!(bench.store.touch(&key(&cookie)?, bench.now())?);
+    let moved = bench.sessions.sessions_of("u1")?;
+    assert_eq!(moved, [SessionInfo::from(&*bench.record(&cookie)?)]);
+    assert!(moved.iter().all(|info| info.deadline > expected.deadline));
+    assert_eq!(bench.open(&cookie).siblings()?, moved);
+    Ok(())
+}
+
+/// ASVS 7.5.2.
+pub(super) fn one_session_is_revoked(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (kept, kept_id) = bench.sign_in("u1")?;
+    let (ended, ended_id) = bench.sign_in("u1")?;
+    assert_eq!(bench.sessions.revoke("u1", Revoke::One(ended_id))?, 1);
+    assert!(bench.find(&ended)?.is_none());
+    assert!(bench.find(&kept)?.is_some());
+    assert_eq!(bench.list("u1")?, [kept_id]);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::One(ended_id))?, 0);
+    Ok(())
+}
+
+/// ASVS 7.4.3.
+pub(super) fn all_others_are_revoked(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (this, id) = bench.sign_in("u1")?;
+    let others = [bench.sign_in("u1")?.0, bench.sign_in("u1")?.0];
+    let (stranger, _) = bench.sign_in("u2")?;
+    assert_eq!(bench.open(&this).revoke_others()?, 2);
+    for other in &others {
+        assert!(bench.find(other)?.is_none());
+    }
+    assert_eq!(bench.list("u1")?, [id]);
+    assert!(bench.find(&this)?.is_some());
+    assert!(bench.find(&stranger)?.is_some());
+    assert_eq!(bench.open(&this).revoke_others()?, 0);
+    Ok(())
+}
+
+/// ASVS 7.4.2.
+pub(super) fn all_are_revoked(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let mut cookies = Vec::new();
+    for _ in 0..20 {
+        cookies.push(bench.sign_in("u1")?.0);
+    }
+    let anonymous = bench.begin(&[("a", 1)])?;
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 20);
+    for cookie in &cookies {
+        assert!(bench.find(cookie)?.is_none());
+    }
+    assert_eq!(bench.list("u1")?, []);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 0);
+    bench.expect(&anonymous, &[("a", 1)])?;
+    // The user may come back.
+    let (_, id) = bench.sign_in("u1")?;
+    assert_eq!(bench.list("u1")?, [id]);
+    Ok(())
+}
+
+pub(super) fn only_the_users_own_sessions_are_revoked(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, id) = bench.sign_in("u1")?;
+    let (own, _) = bench.sign_in("u2")?;
+    assert_eq!(bench.sessions.revoke("u2", Revoke::One(id))?, 0);
+    assert!(bench.find(&cookie)?.is_some());
+    assert_eq!(bench.sessions.revoke("u2", Revoke::Others(id))?, 1);
+    assert!(bench.find(&own)?.is_none());
+    assert!(bench.find(&cookie)?.is_some());
+    Ok(())
+}
+
+/// Spring: a changed principal.
+pub(super) fn a_login_of_somebody_else_moves_the_session(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, id) = bench.sign_in("u1")?;
+    let moved = login(&bench, &cookie, "u2")?;
+    assert_eq!(bench.list("u1")?, []);
+    assert_eq!(bench.list("u2")?, [id]);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 0);
+    assert!(bench.find(&moved)?.is_some());
+    assert_eq!(bench.sessions.revoke("u2", Revoke::All)?, 1);
+    assert!(bench.find(&moved)?.is_none());
+    Ok(())
+}
+
+pub(super) fn a_login_of_somebody_else_empties_the_session(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, _) = bench.sign_in("u1")?;
+    let session = bench.open(&cookie);
+    session.set("cart", "of u1")?;
+    let _ = session.commit()?;
+    let moved = login(&bench, &cookie, "u2")?;
+    bench.expect(&moved, NOTHING)
+}
+
+pub(super) fn a_login_of_the_same_user_keeps_the_data(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, id) = bench.sign_in("u1")?;
+    let session = bench.open(&cookie);
+    session.set("cart", "full")?;
+    let _ = session.commit()?;
+    let again = login(&bench, &cookie, "u1")?;
+    // ASVS 7.2.4: a re-authentication changes the secret too.
+    assert_ne!(again, cookie);
+    assert!(bench.find(&cookie)?.is_none());
+    assert_eq!(bench.list("u1")?, [id]);
+    bench.expect(&again, &[("cart", "full")])
+}
+
+pub(super) fn a_login_without_a_commit_changes_nothing(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, id) = bench.sign_in("u1")?;
+    bench.open(&cookie).login("u2")?;
+    bench.sessions.open(None).login("u2")?;
+    assert_eq!(bench.list("u1")?, [id]);
+    assert_eq!(bench.list("u2")?, []);
+    assert_eq!(bench.count()?, 1);
+    Ok(())
+}
+
+pub(super) fn of_two_logins_one_wins(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let old = bench.begin(&[("a", 1)])?;
+    let id = bench.record(&old)?.id();
+    let (one, two) = (bench.open(&old), bench.open(&old));
+    one.login("u1")?;
+    two.login("u2")?;
+    let new = cookie(&one.commit()?)?;
+    expect_gone(&two.commit()?);
+    assert_eq!(bench.list("u1")?, [id]);
+    assert_eq!(bench.list("u2")?, []);
+    assert_eq!(bench.count()?, 1);
+    bench.expect(&new, &[("a", 1)])
+}
+
+pub(super) fn a_refused_login_leaves_the_session_where_it_was(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::with(fresh, |config| config.max_keys(1))?;
+    let (cookie, id) = bench.sign_in("u1")?;
+    let (one, two) = (bench.open(&cookie), bench.open(&cookie));
+    one.set("a", 1)?;
+    one.login("u1")?;
+    two.set("b", 1)?;
+    let _ = two.commit()?;
+    expect_error(one.commit(), ErrorKind::Limit);
+    assert_eq!(bench.list("u1")?, [id]);
+    bench.expect(&cookie, &[("b", 1)])
+}
+
+pub(super) fn a_renewed_session_is_listed_once(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (mut now, id) = bench.sign_in("u1")?;
+    for _ in 0..5 {
+        let session = bench.open(&now);
+        session.renew()?;
+        now = cookie(&session.commit()?)?;
+        assert_eq!(bench.list("u1")?, [id]);
+    }
+    assert_eq!(bench.sessions.revoke("u1", Revoke::One(id))?, 1);
+    assert!(bench.find(&now)?.is_none());
+    Ok(())
+}
+
+pub(super) fn a_destroyed_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (ended, _) = bench.sign_in("u1")?;
+    let (_, kept) = bench.sign_in("u1")?;
+    bench.open(&ended).logout()?;
+    assert_eq!(bench.list("u1")?, [kept]);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 1);
+    Ok(())
+}
+
+/// Spring leaked these for years (spring-session#1715, #2230, #2614).
+pub(super) fn an_expired_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    bench.sign_in("u1")?;
+    bench.clock.advance(30 * MINUTE);
+    let (_, kept) = bench.sign_in("u1")?;
+    bench.clock.advance(30 * MINUTE);
+    assert_eq!(bench.list("u1")?, [kept]);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::Others(kept))?, 0);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 1);
+    Ok(())
+}
+
+pub(super) fn a_swept_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let begun = bench.now();
+    bench.sign_in("u1")?;
+    bench.clock.advance(60 * MINUTE);
+    let (_, kept) = bench.sign_in("u1")?;
+    assert_eq!(bench.sessions.sweep(10)?, 1);
+    bench.clock.set(begun);
+    assert_eq!(bench.list("u1")?, [kept]);
+    Ok(())
+}
+
+pub(super) fn a_session_opens_only_for_its_user(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie_of_1, _) = bench.sign_in("u1")?;
+    let session = bench.open(&cookie_of_1);
+    session.set("a", 1)?;
+    let _ = session.commit()?;
+    let other = bench.open(&cookie_of_1).for_user("u2");
+    assert_eq!(other.get("a")?, None);
+    other.set("a", 2)?;
+    let outcome = other.commit()?;
+    assert_eq!(outcome.status(), Status::Created);
+    bench.expect(&cookie(&outcome)?, &[("a", 2)])?;
+    bench.open(&cookie_of_1).for_user("u2").logout()?;
+    bench.expect(&cookie_of_1, &[("a", 1)])
+}
