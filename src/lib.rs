@@ -126,6 +126,8 @@ mod sessions;
 mod shared;
 pub mod store;
 pub mod tags;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 mod view;
 

@@ -1,0 +1,3 @@
+//! What tests are made of: scenarios. Behind feature `testing`.
+
+pub mod scenario;
