@@ -116,6 +116,16 @@ impl SessionConfig {
         self.0.max_keys
     }
 
+    /// Whether plain HTTP has sessions.
+    ///
+    /// ```
+    /// # use liquid_session::{SessionConfig, config::Environment};
+    /// assert_eq!(SessionConfig::default().environment(), Environment::Production);
+    /// ```
+    pub fn environment(&self) -> Environment {
+        self.0.environment
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_bytes: self.0.max_bytes,

@@ -1,3 +1,5 @@
-//! For tests: what every store must do, as a suite that any store can run.
+//! For tests, behind the feature `testing`: the suite that every store must pass, and scenarios with
+//! which the authors of templates play whole session flows.
 
 pub mod acceptance;
+pub mod scenario;

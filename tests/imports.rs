@@ -40,6 +40,13 @@ const DRAWING: &[(&str, &[&str])] = &[
         "tags",
         &["error", "filters", "handle", "render", "value", "view"],
     ),
+    // Plays whole requests, so it knows both ends.
+    (
+        "testing",
+        &[
+            "clock", "config", "error", "handle", "sessions", "store", "tags", "value",
+        ],
+    ),
 ];
 
 /// These know nothing of templates, HTTP or tower.

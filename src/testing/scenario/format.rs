@@ -1,0 +1,239 @@
+//! A scenario as it is written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use liquid_core::Object;
+use serde::de::{self, Deserialize, Deserializer};
+use serde_saphyr::Spanned;
+
+use crate::config::SessionConfig;
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) about: String,
+    #[serde(default)]
+    pub(super) sessions: SessionConfig,
+    #[serde(default)]
+    pub(super) partials: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) layouts: BTreeMap<String, String>,
+    #[serde(deserialize_with = "one_or_more")]
+    pub(super) requests: Vec<Request>,
+}
+
+/// A request. Optional keys go through [`given`]: one that is there without a value would check
+/// nothing, while its author thinks that it does.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    #[serde(default, deserialize_with = "given")]
+    page: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    file: Option<Spanned<PathBuf>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) layout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) globals: Globals,
+    #[serde(default)]
+    pub(super) browser: Browser,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) cookie: Option<String>,
+    #[serde(default)]
+    pub(super) https: Https,
+    #[serde(default)]
+    pub(super) wait: Wait,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) login: Option<String>,
+    #[serde(default)]
+    pub(super) logout: bool,
+    #[serde(default)]
+    pub(super) renew: bool,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) revoke_user: Option<String>,
+    #[serde(default)]
+    pub(super) lenient: bool,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect_error: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect_not: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect_session: Option<BTreeMap<String, serde_json::Value>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect_loads: Option<u64>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect_writes: Option<u64>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect_cookie: Option<SetCookie>,
+}
+
+/// A request with its page, as soon as [`File::read`] is done.
+#[derive(Debug, serde::Deserialize)]
+#[serde(try_from = "Written")]
+pub(super) struct Request {
+    pub(super) page: String,
+    pub(super) written: Written,
+}
+
+impl TryFrom<Written> for Request {
+    type Error = &'static str;
+
+    fn try_from(mut written: Written) -> Result<Self, Self::Error> {
+        let page = match (written.page.take(), &written.file) {
+            (Some(page), None) => page,
+            (None, Some(_)) => String::new(),
+            (None, None) => {
+                return Err("a request needs its template: `page`, or `file` with a path");
+            }
+            (Some(_), Some(_)) => return Err("a request has `page` or `file`, found both"),
+        };
+        Ok(Self { page, written })
+    }
+}
+
+/// What the `Set-Cookie` of an answer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SetCookie {
+    /// It sets the cookie.
+    Set,
+    /// It removes the cookie.
+    Removed,
+    /// There is none.
+    None,
+}
+
+impl std::fmt::Display for SetCookie {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Set => "set",
+            Self::Removed => "removed",
+            Self::None => "none",
+        })
+    }
+}
+
+/// The variables of a page, as Liquid's own.
+#[derive(Debug, Default)]
+pub(super) struct Globals(pub(super) Object);
+
+impl<'de> Deserialize<'de> for Globals {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = serde_json::Map::deserialize(deserializer)?;
+        // Not through liquid's own `Deserialize`: it makes dates of texts that look like dates.
+        match liquid_core::model::to_value(&json) {
+            Ok(liquid_core::Value::Object(globals)) => Ok(Self(globals)),
+            Ok(_) => Err(de::Error::custom("expected variables by name")),
+            Err(why) => Err(de::Error::custom(why)),
+        }
+    }
+}
+
+/// Whose cookie jar.
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct Browser(pub(super) String);
+
+impl Default for Browser {
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct Https(pub(super) bool);
+
+impl Default for Https {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+/// `90s`, `31m`, `2h`, `30d`.
+#[derive(Debug, Default)]
+pub(super) struct Wait(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let seconds = text
+            .split_at_checked(text.len().saturating_sub(1))
+            .and_then(|(number, unit)| {
+                let unit = match unit {
+                    "s" => 1,
+                    "m" => 60,
+                    "h" => 60 * 60,
+                    "d" => 24 * 60 * 60,
+                    _ => return None,
+                };
+                number.parse::<u64>().ok()?.checked_mul(unit)
+            });
+        match seconds {
+            Some(seconds) => Ok(Self(Duration::from_secs(seconds))),
+            None => Err(de::Error::custom(format!(
+                "expected a time such as 90s, 31m, 2h or 30d, found `{text}`"
+            ))),
+        }
+    }
+}
+
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Request>, D::Error> {
+    let requests = Vec::deserialize(deserializer)?;
+    if requests.is_empty() {
+        return Err(de::Error::custom(
+            "expected one request or more, found none",
+        ));
+    }
+    Ok(requests)
+}
+
+impl File {
+    /// Reads a scenario and the pages that lie in files, below this folder.
+    pub(super) fn read(yaml: &str, folder: &Path) -> Result<Self, String> {
+        let options = serde_saphyr::options! {
+            // The core schema of YAML 1.2: `no`, `on` and `1_000` are texts.
+            strict_booleans: true,
+            underscored_numbers_as_strings: true,
+            with_snippet: false,
+        };
+        let mut file: Self =
+            serde_saphyr::from_str_with_options(yaml, options).map_err(|why| why.to_string())?;
+        for request in &mut file.requests {
+            if let Some(path) = &request.written.file {
+                request.page =
+                    std::fs::read_to_string(folder.join(&path.value)).map_err(|why| {
+                        let name = path.value.display();
+                        at(path, &format!("the page `{name}` can't be read: {why}"))
+                    })?;
+            }
+            if let Some(layout) = &request.written.layout
+                && !file.layouts.contains_key(&layout.value)
+            {
+                let known: Vec<_> = file.layouts.keys().map(String::as_str).collect();
+                let problem = format!(
+                    "unknown layout `{}` (`layouts` has: {})",
+                    layout.value,
+                    known.join(", ")
+                );
+                return Err(at(layout, &problem));
+            }
+        }
+        Ok(file)
+    }
+}
+
+fn at<T>(place: &Spanned<T>, problem: &str) -> String {
+    let (line, column) = (place.defined.line(), place.defined.column());
+    format!("{problem} at line {line}, column {column}")
+}
