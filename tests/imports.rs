@@ -41,12 +41,6 @@ const DRAWING: &[(&str, &[&str])] = &[
         &["error", "filters", "handle", "render", "value", "view"],
     ),
     // Plays whole requests, so it knows both ends.
-    (
-        "testing",
-        &[
-            "clock", "config", "error", "handle", "sessions", "store", "tags", "value",
-        ],
-    ),
 ];
 
 /// These know nothing of templates, HTTP or tower.
