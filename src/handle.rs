@@ -19,6 +19,7 @@ use overlay::{Overlay, Seen};
 use state::{Attempt, Base, Credential, State};
 
 use crate::error::{Error, ErrorKind};
+use crate::events;
 use crate::record::{Change, Limits, MAX_KEY_BYTES, Op};
 use crate::secret::{Secret, SessionId};
 use crate::shared::Shared;
@@ -726,7 +727,13 @@ impl Session {
         let id = self.id()?;
         match (self.shared(), self.user()?, id) {
             (Some(shared), Some(user), Some(id)) => {
-                shared.store.revoke(&user, Revoke::Others(id), shared.now())
+                let count = shared
+                    .store
+                    .revoke(&user, Revoke::Others(id), shared.now())?;
+                if count > 0 {
+                    events::revoked(count);
+                }
+                Ok(count)
             }
             _ => Ok(0),
         }

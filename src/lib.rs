@@ -116,6 +116,7 @@ struct Readme;
 pub mod clock;
 pub mod config;
 mod error;
+mod events;
 pub mod filters;
 pub mod globals;
 mod handle;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 const DRAWING: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
+    ("events", &["secret"]),
     ("config", &["error", "record"]),
     ("secret", &["error"]),
     ("value", &["error"]),
@@ -24,12 +25,14 @@ const DRAWING: &[(&str, &[&str])] = &[
     ("shared", &["clock", "config", "secret", "store"]),
     (
         "handle",
-        &["error", "record", "secret", "shared", "store", "value"],
+        &[
+            "error", "events", "record", "secret", "shared", "store", "value",
+        ],
     ),
     (
         "sessions",
         &[
-            "clock", "config", "error", "handle", "secret", "shared", "store",
+            "clock", "config", "error", "events", "handle", "secret", "shared", "store",
         ],
     ),
     ("view", &["handle", "value"]),

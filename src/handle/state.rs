@@ -8,6 +8,7 @@ use kstring::KString;
 use super::outcome::{Outcome, Status};
 use super::overlay::{Overlay, Seen};
 use crate::error::{Error, ErrorKind};
+use crate::events;
 use crate::record::{Change, Limits, NewSession, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
 use crate::shared::Shared;
@@ -159,6 +160,7 @@ impl State {
                     (Some(visitor), Some(user)) if **visitor != *user
                 );
                 self.rest_on(if foreign {
+                    events::foreign(record.id());
                     Base::Absent
                 } else {
                     Base::Loaded(key, record)
@@ -168,6 +170,9 @@ impl State {
             Ok(None) => {
                 // This very handle has met the session before, so it has ended since.
                 let ended = matches!(credential, Credential::Key(_));
+                if !ended {
+                    events::unknown_secret();
+                }
                 self.rest_on(if ended { Base::Gone } else { Base::Absent });
                 Ok(())
             }
@@ -278,7 +283,9 @@ impl State {
             self.open(Some(shared))?;
         }
         if let Some(key) = self.key() {
-            shared.store.destroy(&key)?;
+            if shared.store.destroy(&key)? {
+                events::destroyed(self.record().map(Record::id));
+            }
         }
         self.ended = true;
         self.rest_on(Base::Absent);
@@ -362,14 +369,16 @@ impl State {
         let key = secret.store_key();
         let mut change = self.change(shared);
         change.clear = false;
+        let id = self.new_id.unwrap_or_else(SessionId::generate);
         change.create = Some(NewSession {
-            id: self.new_id.unwrap_or_else(SessionId::generate),
+            id,
             idle_timeout: shared.config.timeout(),
             absolute_timeout: shared.config.absolute_timeout(),
         });
         match shared.store.commit(&key, &change, shared.now())? {
             Committed::Stored { .. } => {
                 self.committed(key);
+                events::created(id);
                 Ok(Attempt::Done(Outcome {
                     status: Status::Created,
                     secret: Some(secret),
@@ -404,12 +413,16 @@ impl State {
             .transpose()?;
         let new_key = secret.as_ref().map(Secret::store_key);
         change.renew_to = new_key;
+        let id = record.id();
         // The store merges in place if nobody else holds the record.
         drop(record);
         self.rest_on(Base::Unopened(Credential::Key(key)));
         match shared.store.commit(&key, &change, shared.now()) {
             Ok(Committed::Stored { .. }) => {
                 self.committed(new_key.unwrap_or(key));
+                if secret.is_some() {
+                    events::renewed(id);
+                }
                 Ok(Attempt::Done(Outcome {
                     status: Status::Changed,
                     secret,
@@ -417,11 +430,15 @@ impl State {
                 }))
             }
             Ok(Committed::Gone) => {
+                events::gone(id);
                 self.rest_on(Base::Gone);
                 self.forget_changes();
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
             }
-            Ok(Committed::Conflict) => Ok(Attempt::Conflict),
+            Ok(Committed::Conflict) => {
+                events::conflict(id);
+                Ok(Attempt::Conflict)
+            }
             Err(error) => {
                 self.rest_on(Base::Failed(Credential::Key(key), error.clone()));
                 Err(error)
