@@ -1,6 +1,8 @@
 //! What happens to sessions, for the log (ASVS 5.0, 16.3). With the public handle at most, never with
 //! a secret, a key or a value. Without the feature `tracing` nothing happens here.
 
+#[cfg(feature = "tower")]
+use crate::error::Error;
 use crate::secret::SessionId;
 
 /// Under which name a log filters them.
@@ -63,4 +65,16 @@ impl Shown for usize {
     fn shown(self) -> impl tracing::Value {
         self
     }
+}
+
+/// A request was answered with an error because of its session; here is why.
+#[cfg(feature = "tower")]
+pub(crate) fn failed(error: &Error) {
+    #[cfg(feature = "tracing")]
+    {
+        let cause = std::error::Error::source(error).map(tracing::field::display);
+        tracing::error!(target: TARGET, %error, cause, "a session failed");
+    }
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
 }

@@ -789,6 +789,39 @@ impl Session {
         }
     }
 
+    /// What the cookie needs after all commits of this request, if anything; each answer is handed
+    /// out once. For a middleware that sends the cookie, whoever committed: the handler in a
+    /// [`transaction`](Self::transaction), or the middleware itself.
+    ///
+    /// ```
+    /// # use liquid_session::{Error, MemoryStore, SessionConfig, Sessions, Status};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// // The handler has its own commit, and does not look at the outcome.
+    /// session.transaction(16, |session| session.increment("visits", 1))?;
+    ///
+    /// // The middleware has nothing left to commit, and a cookie to send.
+    /// assert_eq!(session.commit()?.status(), Status::Unchanged);
+    /// assert!(session.unsent().and_then(|outcome| outcome.secret().cloned()).is_some());
+    /// assert!(session.unsent().is_none());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn unsent(&self) -> Option<Outcome> {
+        self.lock().unsent.take()
+    }
+
+    /// Whether reads and the commit may wait for a disk or a network, so that async code moves them
+    /// to a blocking thread; see [`SessionStore::blocks`](crate::store::SessionStore::blocks).
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert!(!sessions.open(None).blocks(), "memory never waits");
+    /// ```
+    pub fn blocks(&self) -> bool {
+        self.shared().is_some_and(|shared| shared.store.blocks())
+    }
+
     /// The value under a key, lent for as long as the pins live.
     pub(crate) fn read<'p>(&self, key: &str, pins: &'p Pins) -> Result<Option<&'p Value>, Error> {
         let mut state = self.lock();

@@ -120,6 +120,8 @@ mod events;
 pub mod filters;
 pub mod globals;
 mod handle;
+#[cfg(feature = "cookie")]
+pub mod http;
 mod record;
 mod render;
 mod secret;

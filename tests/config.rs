@@ -1,4 +1,5 @@
 //! Settings: what is refused, in which words.
+#![allow(clippy::unwrap_used)]
 
 use liquid_session::config::{Environment, SameSite};
 use liquid_session::{ErrorKind, SessionConfig};

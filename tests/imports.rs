@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const DRAWING: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
-    ("events", &["secret"]),
+    ("events", &["error", "secret"]),
     ("config", &["error", "record"]),
     ("secret", &["error"]),
     ("value", &["error"]),
@@ -35,6 +35,7 @@ const DRAWING: &[(&str, &[&str])] = &[
             "clock", "config", "error", "events", "handle", "secret", "shared", "store",
         ],
     ),
+    ("http", &["config", "error", "events", "handle", "sessions"]),
     ("view", &["handle", "value"]),
     ("globals", &["error", "handle", "value", "view"]),
     ("filters", &["value"]),

@@ -35,6 +35,9 @@ pub(super) struct State {
     new_id: Option<SessionId>,
     /// What a transaction has read.
     pub(super) reads: Option<Reads>,
+    /// The last outcome that says something of the cookie, until somebody asks for it: whoever
+    /// committed may have dropped it.
+    pub(super) unsent: Option<Outcome>,
 }
 
 /// Who signs in, and the idle timeout that goes with it.
@@ -108,6 +111,7 @@ impl State {
             visitor: None,
             new_id: None,
             reads: None,
+            unsent: None,
         }
     }
 
@@ -282,10 +286,10 @@ impl State {
             // Not somebody else's: see `load`.
             self.open(Some(shared))?;
         }
-        if let Some(key) = self.key() {
-            if shared.store.destroy(&key)? {
-                events::destroyed(self.record().map(Record::id));
-            }
+        if let Some(key) = self.key()
+            && shared.store.destroy(&key)?
+        {
+            events::destroyed(self.record().map(Record::id));
         }
         self.ended = true;
         self.rest_on(Base::Absent);
@@ -294,6 +298,17 @@ impl State {
     }
 
     pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
+        let attempt = self.send_changes(shared)?;
+        if let Attempt::Done(outcome) = &attempt {
+            // What a session that has ended since left to send is void too.
+            if outcome.concerns_cookie() || outcome.status() == Status::Gone {
+                self.unsent = Some(outcome.clone());
+            }
+        }
+        Ok(attempt)
+    }
+
+    fn send_changes(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
         let Some(shared) = shared else {
             return Ok(Attempt::Done(Outcome::new(Status::Unchanged)));
         };
