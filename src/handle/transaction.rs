@@ -93,7 +93,13 @@ impl Session {
         let mut turn = None;
         for attempt in 0..attempts.max(1) {
             if turn.is_none() && (attempt >= PATIENCE || self.others_queue()) {
-                turn = Some(self.queue(start)?);
+                turn = match self.queue(start) {
+                    Ok(turn) => Some(turn),
+                    Err(error) => {
+                        self.rebase(&before)?;
+                        return Err(error.into());
+                    }
+                };
                 // What was loaded before the wait is old by now.
                 self.lock().unload();
             }
@@ -114,6 +120,8 @@ impl Session {
                 Attempt::Conflict => {}
             }
         }
+        // What the last attempt staged, a login for instance, must not go with a later commit.
+        self.rebase(&before)?;
         Err(conflict().into())
     }
 
@@ -155,7 +163,15 @@ impl Session {
         }
         let limits = state.open_to_write(self.shared())?;
         let mut serial = state.serial;
-        state.overlay = before.overlay.rebase(state.record(), limits, &mut serial)?;
+        let rebased = before.overlay.rebase(state.record(), limits, &mut serial);
+        match rebased {
+            Ok(overlay) => state.overlay = overlay,
+            Err(error) => {
+                // All or nothing, here too.
+                state.forget_changes();
+                return Err(error);
+            }
+        }
         state.serial = serial;
         Ok(())
     }
