@@ -508,3 +508,6 @@ impl SessionStore for MemoryStore {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;
