@@ -1,5 +1,7 @@
 //! Real threads on one session.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use liquid_session::{Error, MemoryStore, SessionConfig, Sessions, Status};
 
 const THREADS: usize = 8;

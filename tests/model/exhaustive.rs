@@ -28,7 +28,10 @@ fn requests(ops: &[Op], length: usize) -> Vec<Vec<Op>> {
     for _ in 0..length {
         all = all
             .iter()
-            .flat_map(|begun| ops.iter().map(|op| [&**begun, &[op.clone()]].concat()))
+            .flat_map(|begun| {
+                ops.iter()
+                    .map(|op| [begun, std::slice::from_ref(op)].concat())
+            })
             .collect();
     }
     for request in &mut all {

@@ -25,12 +25,10 @@ fn sign_in(sessions: &Sessions, user: &str) -> Result<String, Error> {
 }
 
 fn lines(store: &MemoryStore) -> usize {
-    let lines = |shard: &Mutex<Shard>| shard.lock().deadlines.values().map(Vec::len).sum();
-    store
-        .shards
-        .iter()
-        .map(lines)
-        .fold(0, |sum, n: usize| sum + n)
+    let minutes = store.shards.iter().map(Mutex::lock);
+    minutes
+        .map(|shard| shard.deadlines.values().map(Vec::len).sum::<usize>())
+        .sum()
 }
 
 #[test]
