@@ -156,3 +156,15 @@ fn a_sweep_passes_by_those_that_end_later_in_the_same_minute() {
     assert_eq!(sessions.sweep(usize::MAX).unwrap(), SHARDS);
     assert_eq!(store.len(), SHARDS * BATCH);
 }
+
+/// Ten and more of them in one shard.
+#[test]
+fn a_sweep_stops_within_a_shard() {
+    let (store, sessions, clock) = sessions(10_000);
+    for _ in 0..SHARDS * 10 {
+        sign_in(&sessions, "u1").unwrap();
+    }
+    clock.advance(HOUR);
+    assert_eq!(sessions.sweep(3).unwrap(), 3);
+    assert_eq!(store.len(), SHARDS * 10 - 3);
+}
