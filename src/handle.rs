@@ -471,23 +471,22 @@ impl Session {
             state.note_read(key);
             let seen = state.value(key)?;
             let in_store = matches!(state.overlay.see(key), Seen::Untouched) && seen.is_some();
-            let State {
-                overlay,
-                base,
-                serial,
-                reads,
-                ..
-            } = state;
-            let (Base::Loaded(store_key, record), Some(shared), true, None) =
-                (&*base, self.shared(), in_store, reads)
+            let (Base::Loaded(store_key, _), Some(shared), true, None) =
+                (&state.base, self.shared(), in_store, &state.reads)
             else {
+                let State {
+                    overlay,
+                    base,
+                    serial,
+                    ..
+                } = state;
                 overlay.remove(key, record_of(base), serial);
                 return Ok(seen);
             };
             let mut change = Change::new(limits);
             change.ops = vec![(KString::from_ref(key), Op::Take)];
             let committed = shared.store.commit(store_key, &change, shared.now())?;
-            overlay.taken(key, Some(record), serial);
+            state.lose(key);
             match committed {
                 Committed::Stored { mut taken } => Ok(taken.pop().map(|(_, value)| value)),
                 Committed::Gone | Committed::Conflict => Ok(None),
@@ -648,7 +647,8 @@ impl Session {
         self.change(|state, _| {
             let bound_to = state.record().and_then(|record| record.user());
             if bound_to.is_some_and(|bound| bound != user) {
-                state.overlay.clear();
+                // Not only what this request has seen: another one of the former user may write.
+                state.overlay.clear_all();
             }
             state.login = Some((user.into(), idle_timeout));
             Ok(())

@@ -281,6 +281,12 @@ impl Record {
         self.data.iter()
     }
 
+    /// Removes a key, as a change that takes it does.
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.data = Entries::build(self.data.iter().filter(|(k, _)| *k != key));
+        self.version += 1;
+    }
+
     pub(crate) fn position(&self, key: &str) -> Option<usize> {
         self.data.position(key)
     }

@@ -42,8 +42,6 @@ enum Local {
         items: Vec<Value>,
         value: Arc<Value>,
     },
-    /// Removed in the store already.
-    Taken,
 }
 
 impl Local {
@@ -52,7 +50,7 @@ impl Local {
             Self::Set(value) | Self::Increment { value, .. } | Self::Append { value, .. } => {
                 Some(value)
             }
-            Self::Remove | Self::Taken => None,
+            Self::Remove => None,
         }
     }
 }
@@ -93,11 +91,7 @@ impl Overlay {
 
     /// Whether there is something to commit.
     pub(super) fn has_changes(&self) -> bool {
-        self.clear
-            || self
-                .entries
-                .iter()
-                .any(|e| !matches!(e.local, Local::Taken))
+        self.clear || !self.entries.is_empty()
     }
 
     /// Whether something would be stored in a session that does not exist yet.
@@ -240,17 +234,21 @@ impl Overlay {
         true
     }
 
-    /// Notes that the store has removed the key already.
-    pub(super) fn taken(&mut self, key: &str, record: Option<&Record>, serials: &mut u64) {
-        let place = self.find(key);
-        self.leave(key, self.size_at(place, key, record));
-        self.put(place, &KString::from_ref(key), 0, Local::Taken, serials);
+    /// Notes that the record under the changes is to lose a key that the request left alone.
+    pub(super) fn lose(&mut self, key: &str, record: &Record) {
+        let size = self.size_at(self.find(key), key, Some(record));
+        self.leave(key, size);
     }
 
+    /// Removes every key; nothing happens if there is none.
     pub(super) fn clear(&mut self) {
-        if self.keys == 0 {
-            return;
+        if self.keys > 0 {
+            self.clear_all();
         }
+    }
+
+    /// Removes every key, also those that the request has not seen.
+    pub(super) fn clear_all(&mut self) {
         self.clear = true;
         self.entries.clear();
         self.bytes = 0;
@@ -347,8 +345,6 @@ impl Overlay {
                 Local::Remove => {
                     fresh.remove(key, record, serials);
                 }
-                // Out of the store already: what is there by now is somebody else's.
-                Local::Taken => {}
                 Local::Increment { by, .. } => {
                     fresh.increment(key, *by, stored.as_ref(), record, limits, serials)?;
                 }
@@ -379,15 +375,14 @@ impl Overlay {
         change.ops = self
             .entries
             .iter()
-            .filter_map(|entry| {
+            .map(|entry| {
                 let op = match &entry.local {
                     Local::Set(value) => Op::Set(value.clone()),
                     Local::Remove => Op::Remove,
                     Local::Increment { by, .. } => Op::Increment(*by),
                     Local::Append { items, .. } => Op::Append(items.clone()),
-                    Local::Taken => return None,
                 };
-                Some((entry.key.clone(), op))
+                (entry.key.clone(), op)
             })
             .collect();
     }

@@ -1,6 +1,7 @@
 //! Where a handle stands between opening and commit.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kstring::KString;
@@ -254,6 +255,18 @@ impl State {
             }
             _ => None,
         }
+    }
+
+    /// The store has removed a key: so does the record that the request goes on with.
+    pub(super) fn lose(&mut self, key: &str) {
+        let Base::Loaded(_, record) = &mut self.base else {
+            return;
+        };
+        self.overlay.lose(key, record);
+        Arc::make_mut(record).remove(key);
+        // Keys have other positions from here on.
+        self.serial += 1;
+        self.base_serial = self.serial;
     }
 
     pub(super) fn has_changes(&self) -> bool {

@@ -93,17 +93,24 @@ impl Session {
         let mut turn = None;
         for attempt in 0..attempts.max(1) {
             if turn.is_none() && (attempt >= PATIENCE || self.others_queue()) {
-                turn = Some(self.queue(start)?);
+                turn = match self.queue(start) {
+                    Ok(turn) => Some(turn),
+                    Err(error) => {
+                        self.rebase(&before)?;
+                        return Err(error.into());
+                    }
+                };
                 // What was loaded before the wait is old by now.
                 self.lock().unload();
             }
-            if attempt > 0 || turn.is_some() {
+            let fresh = attempt > 0 || turn.is_some();
+            if fresh {
                 self.rebase(&before)?;
             }
             let result = match work(self) {
                 Ok(result) => result,
                 Err(error) => {
-                    before.put_back(&mut self.lock());
+                    self.put_back(&before, fresh);
                     return Err(error);
                 }
             };
@@ -114,6 +121,8 @@ impl Session {
                 Attempt::Conflict => {}
             }
         }
+        // What the last attempt staged, a login for instance, must not go with a later commit.
+        self.rebase(&before)?;
         Err(conflict().into())
     }
 
@@ -148,16 +157,45 @@ impl Session {
         let mut state = self.lock();
         state.unload();
         state.reads = Some(Reads::default());
-        state.renew = before.renew;
-        state.login = before.login.clone();
-        if before.overlay.is_untouched() {
-            return Ok(());
+        if !before.overlay.is_untouched() {
+            state.open_to_write(self.shared())?;
         }
-        let limits = state.open_to_write(self.shared())?;
+        self.lay(before, &mut state)
+    }
+
+    /// Takes back what the transaction did; what was staged before it stays.
+    fn put_back(&self, before: &Staged, fresh: bool) {
+        let mut state = self.lock();
+        if fresh {
+            // What can't be laid over the session as it is by now, can't be committed to it either.
+            let _ = self.lay(before, &mut state);
+        } else {
+            before.restore(&mut state);
+        }
+    }
+
+    /// Lays what was staged over the present record, which may be another one than it was made for.
+    fn lay(&self, before: &Staged, state: &mut State) -> Result<(), Error> {
+        let limits = self.shared().map(|shared| shared.config.limits());
+        let (Some(limits), false) = (limits, before.overlay.is_untouched()) else {
+            before.restore(state);
+            return Ok(());
+        };
         let mut serial = state.serial;
-        state.overlay = before.overlay.rebase(state.record(), limits, &mut serial)?;
+        let rebased = before.overlay.rebase(state.record(), limits, &mut serial);
         state.serial = serial;
-        Ok(())
+        match rebased {
+            Ok(overlay) => {
+                state.overlay = overlay;
+                (state.renew, state.login) = (before.renew, before.login.clone());
+                Ok(())
+            }
+            Err(error) => {
+                // All or nothing, here too.
+                state.forget_changes();
+                Err(error)
+            }
+        }
     }
 }
 
@@ -177,10 +215,10 @@ impl Staged {
         }
     }
 
-    fn put_back(self, state: &mut State) {
-        state.restore(self.overlay);
-        state.renew = self.renew;
-        state.login = self.login;
+    /// Over the record that it was made for.
+    fn restore(&self, state: &mut State) {
+        state.restore(self.overlay.clone());
+        (state.renew, state.login) = (self.renew, self.login.clone());
     }
 }
 

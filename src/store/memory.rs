@@ -509,3 +509,6 @@ impl SessionStore for MemoryStore {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,8 @@ pub(super) fn a_conflict_runs_again_on_what_is_there_now(fresh: Fresh<'_>) -> Ch
 pub(super) fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
-    let result = bench.open(&old).transaction(1, |session| {
+    let session = bench.open(&old);
+    let result = session.transaction(1, |session| {
         read_a(session)?;
         session.login("u1")?;
         let rival = bench.open(&old);
@@ -141,6 +142,8 @@ pub(super) fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'
         rival.commit().map(drop)
     });
     expect_error(result, ErrorKind::Conflict);
+    // Nor does a later commit of that request, such as that of an error page, sign in.
+    assert_eq!(session.commit()?.status(), Status::Unchanged);
     assert_eq!(bench.list("u1")?, []);
     assert_eq!(bench.count()?, 1);
     bench.expect(&old, &[("a", 2)])?;

@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use super::*;
+use crate::clock::{Clock, ManualClock};
+use crate::config::SessionConfig;
+use crate::sessions::Sessions;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn sessions(capacity: usize) -> (Arc<MemoryStore>, Sessions, ManualClock) {
+    let (store, clock) = (MemoryStore::with_capacity(capacity), ManualClock::new());
+    let store = Arc::new(store);
+    let config = SessionConfig::builder()
+        .timeout_minutes(60)
+        .build()
+        .unwrap();
+    let sessions = Sessions::assemble(store.clone(), config, Arc::new(clock.clone()));
+    (store, sessions, clock)
+}
+
+fn sign_in(sessions: &Sessions, user: &str) -> Result<String, Error> {
+    let session = sessions.open(None);
+    session.login(user)?;
+    Ok(session.commit()?.secret().unwrap().expose())
+}
+
+fn lines(store: &MemoryStore) -> usize {
+    let minutes = store.shards.iter().map(Mutex::lock);
+    minutes
+        .map(|shard| shard.deadlines.values().map(Vec::len).sum::<usize>())
+        .sum()
+}
+
+#[test]
+fn a_full_store_refuses_new_sessions_and_keeps_the_old() {
+    let (store, sessions, _) = sessions(2);
+    let kept = sign_in(&sessions, "u1").unwrap();
+    let ended = sign_in(&sessions, "u1").unwrap();
+    let full = sign_in(&sessions, "u1").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::Full);
+    assert_eq!(store.len(), 2);
+    assert_eq!(sessions.sessions_of("u1").unwrap().len(), 2);
+    // Changes and renewals of those that are there take no room.
+    let session = sessions.open(&*kept);
+    session.set("a", 1).unwrap();
+    session.renew().unwrap();
+    let _ = session.commit().unwrap();
+    sessions.open(&*ended).logout().unwrap();
+    assert_eq!(store.len(), 1);
+    sign_in(&sessions, "u1").unwrap();
+    assert_eq!(
+        sign_in(&sessions, "u1").unwrap_err().kind(),
+        ErrorKind::Full
+    );
+}
+
+#[test]
+fn expired_sessions_make_room() {
+    let (store, sessions, clock) = sessions(100);
+    for round in 0..5 {
+        for _ in 0..100 {
+            sign_in(&sessions, "u1").unwrap();
+        }
+        assert_eq!(store.len(), 100, "round {round}");
+        assert_eq!(
+            sign_in(&sessions, "u1").unwrap_err().kind(),
+            ErrorKind::Full
+        );
+        clock.advance(HOUR);
+    }
+}
+
+#[test]
+fn a_refused_session_takes_no_room() {
+    let (store, sessions, _) = sessions(1);
+    let mut change = Change::new(crate::record::Limits {
+        max_bytes: 0,
+        max_keys: 0,
+    });
+    change.create = Some(crate::record::NewSession {
+        id: crate::secret::SessionId::generate(),
+        idle_timeout: HOUR,
+        absolute_timeout: None,
+    });
+    change.ops = vec![("a".into(), crate::record::Op::Increment(1))];
+    let key = StoreKey::from_bytes([1; 32]);
+    let now = ManualClock::new().now();
+    for _ in 0..3 {
+        assert!(store.commit(&key, &change, now).is_err());
+    }
+    assert_eq!(store.len(), 0);
+    sign_in(&sessions, "u1").unwrap();
+    assert_eq!(store.len(), 1);
+}
+
+#[test]
+fn nothing_is_left_behind_when_all_have_expired() {
+    let (store, sessions, clock) = sessions(10_000);
+    let mut cookies = Vec::new();
+    for n in 0..2_000_u64 {
+        cookies.push(sign_in(&sessions, &format!("u{}", n % 50)).unwrap());
+        clock.advance(Duration::from_millis(700));
+    }
+    for (n, cookie) in cookies.iter().enumerate() {
+        let session = sessions.open(&**cookie);
+        match n % 5 {
+            0 => session.logout().unwrap(),
+            1 => session.renew().unwrap(),
+            2 => session.login("another").unwrap(),
+            3 => session.set("a", 1).unwrap(),
+            _ => assert!(session.user().unwrap().is_some()),
+        }
+        let _ = session.commit().unwrap();
+    }
+    assert_eq!(store.len(), 1_600);
+    clock.advance(HOUR);
+    assert_eq!(sessions.sweep(1_000).unwrap(), 1_000);
+    assert_eq!(store.len(), 600);
+    assert_eq!(sessions.sweep(usize::MAX).unwrap(), 600);
+    assert!(store.is_empty());
+    assert_eq!(store.users.lock().len(), 0);
+    // Those of the minute that is not over yet go with the next sweep.
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(sessions.sweep(usize::MAX).unwrap(), 0);
+    assert_eq!(lines(&store), 0);
+}
+
+#[test]
+fn a_use_files_no_second_line() {
+    let (store, sessions, clock) = sessions(10);
+    let cookie = sign_in(&sessions, "u1").unwrap();
+    for n in 0..200 {
+        clock.advance(Duration::from_secs(600));
+        let session = sessions.open(&*cookie);
+        session.set("n", n).unwrap();
+        let _ = session.commit().unwrap();
+        assert_eq!(sessions.sweep(10).unwrap(), 0);
+        assert_eq!(lines(&store), 1);
+    }
+}
+
+/// More than a batch in one shard and one minute, the expired ones last.
+#[test]
+fn a_sweep_passes_by_those_that_end_later_in_the_same_minute() {
+    let (store, sessions, clock) = sessions(100_000);
+    let begun = clock.now();
+    clock.set(begun + Duration::from_millis(2));
+    for _ in 0..SHARDS * BATCH {
+        sign_in(&sessions, "u1").unwrap();
+    }
+    clock.set(begun);
+    for _ in 0..SHARDS {
+        sign_in(&sessions, "u2").unwrap();
+    }
+    clock.advance(HOUR);
+    assert_eq!(sessions.sweep(usize::MAX).unwrap(), SHARDS);
+    assert_eq!(store.len(), SHARDS * BATCH);
+}
+
+/// Ten and more of them in one shard.
+#[test]
+fn a_sweep_stops_within_a_shard() {
+    let (store, sessions, clock) = sessions(10_000);
+    for _ in 0..SHARDS * 10 {
+        sign_in(&sessions, "u1").unwrap();
+    }
+    clock.advance(HOUR);
+    assert_eq!(sessions.sweep(3).unwrap(), 3);
+    assert_eq!(store.len(), SHARDS * 10 - 3);
+}
