@@ -1,0 +1,10 @@
+//! What only a store in a file can get wrong. The promises that it shares with every other store
+//! are in the acceptance suite.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml frees test functions only, not their helpers"
+)]
+
+mod files;
+mod promises;
+mod support;
