@@ -5,6 +5,8 @@
     reason = "clippy.toml frees test functions only, not their helpers"
 )]
 
+mod faults;
 mod files;
+mod fixtures;
 mod promises;
 mod support;
