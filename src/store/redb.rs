@@ -1,6 +1,8 @@
 mod file;
 mod staging;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fmt;

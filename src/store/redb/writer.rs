@@ -72,6 +72,12 @@ impl Place {
         Ok(())
     }
 
+    /// What a failure leaves that could not be mended.
+    #[cfg(test)]
+    pub(super) fn close(&self) {
+        *self.database.write() = None;
+    }
+
     pub(super) fn error(&self, fault: Fault) -> Error {
         match fault {
             Fault::Own(error) => error,
@@ -80,7 +86,11 @@ impl Place {
     }
 
     /// Runs calls in one transaction and brings it to disk, or as far as it must go.
-    fn transact(&self, batch: &mut [Box<dyn Job>], sync: bool) -> Result<Written, Error> {
+    pub(super) fn transact(
+        &self,
+        batch: &mut [Box<dyn Job>],
+        sync: bool,
+    ) -> Result<Written, Error> {
         let transaction = self.begin_write().or_else(|_| {
             self.reopen()?;
             self.begin_write()
@@ -127,7 +137,7 @@ impl Place {
 }
 
 /// A call that waits for its turn.
-trait Job: Send {
+pub(super) trait Job: Send {
     /// Does it, inside a transaction. An error is the database's: the call's own is kept for it.
     fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), redb::Error>;
 
@@ -167,6 +177,19 @@ where
     }
 }
 
+/// A call, and where its answer comes out.
+pub(super) fn pending<T: Send + 'static>(
+    work: impl FnOnce(&mut Tables<'_>) -> Result<T, Fault> + Send + 'static,
+) -> (Box<dyn Job>, Receiver<Result<T, Error>>) {
+    let (reply, answer) = mpsc::sync_channel(1);
+    let call = Call {
+        work: Some(work),
+        result: None,
+        reply,
+    };
+    (Box::new(call), answer)
+}
+
 fn stopped() -> Error {
     Error::new(
         ErrorKind::Unavailable,
@@ -176,8 +199,8 @@ fn stopped() -> Error {
 
 /// The queue and its thread.
 pub(super) struct Writer {
-    queue: Option<Sender<Box<dyn Job>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    pub(super) queue: Option<Sender<Box<dyn Job>>>,
+    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
@@ -205,15 +228,10 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
-        let (reply, answer) = mpsc::sync_channel(1);
-        let call = Call {
-            work: Some(work),
-            result: None,
-            reply,
-        };
+        let (call, answer) = pending(work);
         self.queue
             .as_ref()
-            .and_then(|queue| queue.send(Box::new(call)).ok())
+            .and_then(|queue| queue.send(call).ok())
             .ok_or_else(stopped)?;
         // If the thread dies, the other end goes with it.
         answer.recv().unwrap_or_else(|_| Err(stopped()))
