@@ -17,6 +17,8 @@ use crate::value::Value;
 
 /// The version of the stored form that this crate writes. To add version 2: bump this, keep
 /// reading 1 in [`Record::from_bytes`], add files to `fixtures/records/`, never edit those there.
+/// A store that keeps these bytes raises the version of its own form with it, so that an older
+/// program refuses the whole store instead of single records (`store/redb/tables.rs`).
 const VERSION: u8 = 1;
 
 /// A session as a store holds it: its data, and what its lifetime is counted from.

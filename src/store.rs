@@ -1,10 +1,14 @@
 //! Where sessions are kept: the trait, what passes through it, and the stores of this crate.
 
 mod memory;
+#[cfg(feature = "redb")]
+mod redb;
 
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "redb")]
+pub use self::redb::RedbStore;
 pub use memory::MemoryStore;
 
 use crate::clock::Timestamp;
