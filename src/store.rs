@@ -1,11 +1,15 @@
 //! Where sessions are kept: the trait, what passes through it, and the stores of this crate.
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisStoreBuilder};
 
 use crate::clock::Timestamp;
 use crate::error::Error;
