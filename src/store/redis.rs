@@ -442,8 +442,10 @@ impl SessionStore for RedisStore {
             }
             // A small set comes as a whole.
             for batch in found.chunks(BATCH) {
-                let mut args = Args::default();
-                args.keys = batch.iter().map(|key| keys.session(key)).collect();
+                let args = Args {
+                    keys: batch.iter().map(|key| keys.session(key)).collect(),
+                    ..Args::default()
+                };
                 let records = self
                     .inner
                     .eval(&self.inner.scripts.read, &args, true)?

@@ -2,6 +2,7 @@
 
 use ::redis::Value as Reply;
 
+use super::fields::Fields;
 use crate::error::Error;
 use crate::record::damaged;
 
@@ -129,7 +130,7 @@ pub(super) fn number(reply: Reply) -> Result<usize, Error> {
 }
 
 /// Names and values of a hash, which the two versions of the protocol send in two shapes.
-pub(super) fn pairs(reply: Reply) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+pub(super) fn pairs(reply: Reply) -> Result<Fields, Error> {
     match reply {
         Reply::Map(pairs) => pairs
             .into_iter()
