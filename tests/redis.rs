@@ -1,6 +1,7 @@
 //! What is particular to the store on Redis. What every store must do is in the acceptance suite.
 #![cfg(feature = "redis")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used)]
+#![allow(unused_must_use, reason = "most commits send no cookie")]
 
 #[path = "support/redis_server.rs"]
 mod redis_server;

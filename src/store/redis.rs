@@ -5,34 +5,29 @@ mod fields;
 mod keys;
 mod pool;
 mod script;
+mod server;
 mod target;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Cmd, Value as Reply};
+use ::redis::Value as Reply;
 use uuid::Uuid;
 
 pub use builder::RedisStoreBuilder;
 
-use self::args::{commit_args, time_to_live};
 use self::fields::{millis, text};
-use self::keys::{Keys, Owner};
-use self::pool::Pool;
-use self::script::{Answer, Args, Script, Scripts};
+use self::script::Args;
+use self::server::Server;
 use super::{Committed, Lease, Revoke, SessionInfo, SessionStore, SharedRecord};
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind};
-use crate::record::{Change, Op, Record, add, damaged, not_an};
+use crate::error::Error;
+use crate::record::{Change, Record, damaged};
 use crate::secret::StoreKey;
-use crate::value::Value;
 
 /// How many lines a sweep or a scan handles in one command. A server does nothing else meanwhile.
 const BATCH: usize = 100;
-
-/// How often to follow a user's sessions that change while they are read or ended.
-const TRIES: usize = 16;
 
 /// Sessions in Redis or Valkey, shared by every process that connects to it.
 ///
@@ -78,13 +73,7 @@ const TRIES: usize = 16;
 /// ```
 #[derive(Clone)]
 pub struct RedisStore {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    keys: Keys,
-    pool: Pool,
-    scripts: Scripts,
+    server: Arc<Server>,
 }
 
 impl RedisStore {
@@ -125,188 +114,17 @@ impl RedisStore {
 impl std::fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisStore")
-            .field("keys", &self.inner.keys)
-            .field("connections", &self.inner.pool.most())
+            .field("keys", &self.server.keys)
+            .field("connections", &self.server.pool.most())
             .finish_non_exhaustive()
     }
-}
-
-impl Inner {
-    fn new(keys: Keys, pool: Pool) -> Self {
-        Self {
-            keys,
-            pool,
-            scripts: Scripts::new(),
-        }
-    }
-
-    fn run(&self, command: &Cmd, repeatable: bool) -> Result<Reply, Error> {
-        Ok(self.pool.run(command, repeatable)?)
-    }
-
-    /// Runs a script by its name, and sends its text to a server that does not know it yet.
-    fn eval(&self, script: &Script, args: &Args, repeatable: bool) -> Result<Answer, Error> {
-        let command = |verb: &str, script: &str| {
-            let mut command = ::redis::cmd(verb);
-            command.arg(script).arg(args.keys.len());
-            command.arg(&args.keys).arg(&args.args);
-            command
-        };
-        let reply = match self.pool.run(&command("EVALSHA", &script.name), repeatable) {
-            Err(failure) if failure.is_unknown_script() => {
-                self.pool.run(&command("EVAL", script.text), repeatable)
-            }
-            reply => reply,
-        };
-        Answer::of(reply?)
-    }
-
-    /// Runs a script whose keys hang on who owns the session, which only the server knows: a guess,
-    /// and a second run if it was wrong. Whoever signs in meanwhile makes it wrong again.
-    fn eval_as_owner(
-        &self,
-        script: &Script,
-        args: impl Fn(&Owner) -> Args,
-    ) -> Result<Answer, Error> {
-        let mut believed = Owner::Nobody;
-        for _ in 0..TRIES {
-            let mut answer = self.eval(script, &args(&believed), false)?;
-            if answer.word != "again" {
-                return Ok(answer);
-            }
-            believed = Owner::parse(&answer.bytes()?).ok_or_else(damaged)?;
-        }
-        Err(restless())
-    }
-
-    fn create(&self, key: &StoreKey, record: &Record, now: Timestamp) -> Result<Committed, Error> {
-        let owner = Owner::of(record.user());
-        let mut args = Args::default()
-            .key(self.keys.session(key))
-            .key(self.keys.deadlines())
-            .key(owner.index(&self.keys))
-            .arg(key.as_bytes().as_slice())
-            .arg(owner.encode())
-            .arg(text(record.deadline().as_millis()))
-            .arg(text(time_to_live(record.deadline(), now)));
-        for (name, value) in fields::fields(record) {
-            args = args.arg(name).arg(value);
-        }
-        let answer = self.eval(&self.scripts.create, &args, false)?;
-        match &*answer.word {
-            "stored" => Ok(Committed::Stored { taken: Vec::new() }),
-            "taken" => Err(met()),
-            _ => Err(damaged()),
-        }
-    }
-
-    fn merge(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        let mut answer = self.eval_as_owner(&self.scripts.commit, |owner| {
-            commit_args(&self.keys, key, change, now, owner)
-        })?;
-        match &*answer.word {
-            "stored" => {
-                let taken = change
-                    .ops()
-                    .filter(|(_, op)| matches!(op, Op::Take))
-                    .zip(answer.list()?)
-                    .filter_map(|((key, _), reply)| {
-                        let value = script::maybe_bytes(reply).transpose()?;
-                        Some(value.and_then(|value| Ok((key.to_owned(), Value::decode(&value)?))))
-                    })
-                    .collect::<Result<_, Error>>()?;
-                Ok(Committed::Stored { taken })
-            }
-            "gone" => Ok(Committed::Gone),
-            "conflict" => Ok(Committed::Conflict),
-            "taken" => Err(met()),
-            "limit" => {
-                let (bytes, keys) = (answer.number()?, answer.number()?);
-                let mut ops = change.ops();
-                let last_key = match (ops.next(), ops.next()) {
-                    (Some((key, _)), None) => Some(key),
-                    _ => None,
-                };
-                change.limits.check(last_key, bytes, keys)?;
-                Err(damaged())
-            }
-            "value" => {
-                let op = answer.number()?.saturating_sub(1);
-                let found = Value::decode(&answer.bytes()?)?;
-                match change.ops().nth(op) {
-                    Some((key, Op::Increment(by))) => {
-                        add(key, Some(&found), *by)?;
-                        Err(damaged())
-                    }
-                    Some((key, Op::Append(_))) => Err(not_an(key, "array", &found)),
-                    _ => Err(damaged()),
-                }
-            }
-            "form" => {
-                fields::form(&answer.bytes()?)?;
-                Err(damaged())
-            }
-            _ => Err(damaged()),
-        }
-    }
-
-    /// Runs the script for a user's sessions, whose keys hang on which they are.
-    fn eval_for_user(
-        &self,
-        user: &str,
-        now: Timestamp,
-        which: &str,
-        id: &[u8],
-    ) -> Result<Answer, Error> {
-        let mut members: Vec<Vec<u8>> = Vec::new();
-        for _ in 0..TRIES {
-            let mut args = Args::default()
-                .key(self.keys.user(user))
-                .key(self.keys.deadlines())
-                .arg(text(now.as_millis()))
-                .arg(user)
-                .arg(which)
-                .arg(id);
-            for member in members {
-                let key = <[u8; 32]>::try_from(&*member).map_err(|_| damaged())?;
-                args = args
-                    .key(self.keys.session(&StoreKey::from_bytes(key)))
-                    .arg(member);
-            }
-            let mut answer = self.eval(&self.scripts.user, &args, which == "list")?;
-            if answer.word != "again" {
-                return Ok(answer);
-            }
-            members = answer
-                .list()?
-                .into_iter()
-                .map(script::bytes)
-                .collect::<Result<_, _>>()?;
-        }
-        Err(restless())
-    }
-}
-
-/// 256 random bits met: somebody feeds us old ones.
-fn met() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "a new session got the key of another one: the system's random generator repeats itself",
-    )
-}
-
-fn restless() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the sessions of a user kept changing while they were read: try again",
-    )
 }
 
 impl SessionStore for RedisStore {
     fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
         let mut command = ::redis::cmd("HGETALL");
-        command.arg(self.inner.keys.session(key));
-        let fields = script::pairs(self.inner.run(&command, true)?)?;
+        command.arg(self.server.keys.session(key));
+        let fields = script::pairs(self.server.run(&command, true)?)?;
         Ok(fields::record(fields)?
             .filter(|record| !record.is_expired(now))
             .map(SharedRecord::new))
@@ -314,18 +132,18 @@ impl SessionStore for RedisStore {
 
     fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
         match change.create(now)? {
-            Some(record) => self.inner.create(key, &record, now),
-            None => self.inner.merge(key, change, now),
+            Some(record) => self.server.create(key, &record, now),
+            None => self.server.merge(key, change, now),
         }
     }
 
     fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
         let args = Args::default()
-            .key(self.inner.keys.session(key))
+            .key(self.server.keys.session(key))
             .arg(text(now.as_millis()))
             .arg(text(args::GRACE))
             .arg(text(args::LONGEST));
-        let mut answer = self.inner.eval(&self.inner.scripts.touch, &args, true)?;
+        let mut answer = self.server.eval(&self.server.scripts.touch, &args, true)?;
         match &*answer.word {
             "stored" => Ok(true),
             "gone" => Ok(false),
@@ -338,10 +156,10 @@ impl SessionStore for RedisStore {
     }
 
     fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        let keys = &self.inner.keys;
+        let keys = &self.server.keys;
         let answer = self
-            .inner
-            .eval_as_owner(&self.inner.scripts.destroy, |owner| {
+            .server
+            .eval_as_owner(&self.server.scripts.destroy, |owner| {
                 Args::default()
                     .key(keys.session(key))
                     .key(keys.deadlines())
@@ -353,7 +171,7 @@ impl SessionStore for RedisStore {
     }
 
     fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        let mut answer = self.inner.eval_for_user(user, now, "list", b"")?;
+        let mut answer = self.server.eval_for_user(user, now, "list", b"")?;
         answer
             .list()?
             .into_iter()
@@ -373,11 +191,11 @@ impl SessionStore for RedisStore {
             Revoke::Others(id) => ("others", &id.as_bytes()[..]),
             Revoke::One(id) => ("one", &id.as_bytes()[..]),
         };
-        self.inner.eval_for_user(user, now, which, id)?.number()
+        self.server.eval_for_user(user, now, which, id)?.number()
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
-        let keys = &self.inner.keys;
+        let keys = &self.server.keys;
         let mut swept = 0;
         while swept < max {
             let mut command = ::redis::cmd("ZRANGEBYSCORE");
@@ -388,7 +206,7 @@ impl SessionStore for RedisStore {
                 .arg("LIMIT")
                 .arg(0)
                 .arg(BATCH.min(max - swept));
-            let lines = script::list(self.inner.run(&command, true)?)?;
+            let lines = script::list(self.server.run(&command, true)?)?;
             if lines.is_empty() {
                 break;
             }
@@ -404,8 +222,8 @@ impl SessionStore for RedisStore {
                     .arg(line);
             }
             swept += self
-                .inner
-                .eval(&self.inner.scripts.sweep, &args, false)?
+                .server
+                .eval(&self.server.scripts.sweep, &args, false)?
                 .number()?;
         }
         Ok(swept)
@@ -418,7 +236,7 @@ impl SessionStore for RedisStore {
         now: Timestamp,
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error> {
-        let keys = &self.inner.keys;
+        let keys = &self.server.keys;
         // A server may show a line twice.
         let mut seen = HashSet::new();
         let mut cursor = b"0".to_vec();
@@ -429,7 +247,7 @@ impl SessionStore for RedisStore {
                 .arg(cursor)
                 .arg("COUNT")
                 .arg(BATCH);
-            let mut page = script::list(self.inner.run(&command, true)?)?.into_iter();
+            let mut page = script::list(self.server.run(&command, true)?)?.into_iter();
             let (Some(next), Some(lines)) = (page.next(), page.next()) else {
                 return Err(damaged());
             };
@@ -447,8 +265,8 @@ impl SessionStore for RedisStore {
                     ..Args::default()
                 };
                 let records = self
-                    .inner
-                    .eval(&self.inner.scripts.read, &args, true)?
+                    .server
+                    .eval(&self.server.scripts.read, &args, true)?
                     .list()?;
                 for (key, fields) in batch.iter().zip(records) {
                     let record = fields::record(script::pairs(fields)?)?;
@@ -466,7 +284,7 @@ impl SessionStore for RedisStore {
     }
 
     fn lease(&self, key: &StoreKey, for_at_most: Duration) -> Result<Option<Lease>, Error> {
-        let lease = self.inner.keys.lease(key);
+        let lease = self.server.keys.lease(key);
         let token = Uuid::new_v4().into_bytes().to_vec();
         let mut command = ::redis::cmd("SET");
         command
@@ -475,14 +293,14 @@ impl SessionStore for RedisStore {
             .arg("NX")
             .arg("PX")
             .arg(millis(for_at_most).max(1));
-        if self.inner.run(&command, false)? == Reply::Nil {
+        if self.server.run(&command, false)? == Reply::Nil {
             return Ok(None);
         }
-        let inner = self.inner.clone();
+        let server = self.server.clone();
         Ok(Some(Lease::new(move || {
             let args = Args::default().key(lease).arg(token);
             // It ends by itself, a little later.
-            let _ = inner.eval(&inner.scripts.give_back, &args, true);
+            let _ = server.eval(&server.scripts.give_back, &args, true);
         })))
     }
 }

@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use ::redis::{Client, IntoConnectionInfo as _, RedisError};
 
+use super::RedisStore;
 use super::keys::Keys;
 use super::pool::Pool;
+use super::server::Server;
 use super::target::{Target, Timeouts};
-use super::{Inner, RedisStore};
 use crate::error::{Error, ErrorKind};
 
 /// Settings of a [`RedisStore`]; [`RedisStore::builder`] makes one.
@@ -162,7 +163,7 @@ impl RedisStoreBuilder {
             )
         })?;
         Ok(RedisStore {
-            inner: std::sync::Arc::new(Inner::new(
+            server: std::sync::Arc::new(Server::new(
                 Keys::new(&self.prefix),
                 Pool::new(target, self.timeouts, self.connections),
             )),
