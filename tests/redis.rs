@@ -616,3 +616,67 @@ fn something_else_under_a_key_is_corrupt() {
     let _: () = server.ask(&["SET", &keys[0], "text"]);
     assert_eq!(kind_of(), ErrorKind::Corrupt);
 }
+
+/// The frozen hashes of `fixtures/records/`: key of the session, names and values of the fields.
+fn frozen() -> Vec<(String, BTreeMap<String, Vec<u8>>)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/records");
+    let mut frozen = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "redis")
+        {
+            let file: serde_json::Value =
+                serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            let fields = file["fields"].as_object().unwrap();
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), bytes(value)));
+            frozen.push((file["key"].as_str().unwrap().to_owned(), fields.collect()));
+        }
+    }
+    assert!(!frozen.is_empty(), "no fixture was found");
+    frozen
+}
+
+fn bytes(hex: &serde_json::Value) -> Vec<u8> {
+    let hex = hex.as_str().unwrap();
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn frozen_hashes_still_read_and_merge() {
+    let Some(server) = RedisServer::start(&[]) else {
+        return;
+    };
+    for (hex, fields) in frozen() {
+        let mut command = redis::cmd("HSET");
+        command.arg(format!("{{liquid-session}}:s:{hex}"));
+        for (name, value) in &fields {
+            command.arg(name).arg(value);
+        }
+        command.exec(&mut server.connect()).unwrap();
+        let key: [u8; 32] = bytes(&serde_json::Value::from(hex)).try_into().unwrap();
+        let key = StoreKey::from_bytes(key);
+        let store = store(&server);
+        let now = ManualClock::new().now() + Duration::from_secs(2_000);
+        let record = store.load(&key, now).unwrap().unwrap();
+        assert_eq!(record.user(), Some("user-1"));
+        assert_eq!(record.get("string").unwrap(), Some("zażółć".into()));
+        assert_eq!(record.get("counter").unwrap(), Some(5.into()));
+        assert_eq!(record.len(), 12);
+        for (name, value) in &fields {
+            if let Some(key) = name.strip_prefix("d:") {
+                assert_eq!(record.raw(key), Some(&**value), "{key}");
+                assert_eq!(record.get(key).unwrap().unwrap().to_bytes(), *value);
+            }
+        }
+        assert!(store.touch(&key, now).unwrap());
+        assert_eq!(store.load(&key, now).unwrap().unwrap().last_used(), now);
+        assert!(store.destroy(&key).unwrap());
+    }
+}

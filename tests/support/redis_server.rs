@@ -54,6 +54,11 @@ impl RedisServer {
         panic!("redis-server did not start");
     }
 
+    /// A sentinel with these settings, which it changes.
+    pub(crate) fn start_sentinel(settings: &std::path::Path) -> Self {
+        Self::start(&[settings.to_str().unwrap(), "--sentinel"]).unwrap()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -136,7 +141,13 @@ impl RedisServer {
 }
 
 fn spawn(port: u16, folder: &tempfile::TempDir, settings: &[String]) -> Child {
+    // A file of settings comes first.
+    let (file, settings) = match settings.split_first() {
+        Some((file, rest)) if !file.starts_with("--") => (Some(file), rest),
+        _ => (None, settings),
+    };
     Command::new("redis-server")
+        .args(file)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--daemonize", "no", "--dir"])
         .arg(folder.path())

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ::redis::{Client, IntoConnectionInfo as _, RedisError};
+use ::redis::{Client, ConnectionInfo, IntoConnectionInfo as _, RedisError};
 
 use super::RedisStore;
 use super::keys::Keys;
@@ -26,6 +26,10 @@ use crate::error::{Error, ErrorKind};
 #[must_use]
 pub struct RedisStoreBuilder {
     url: String,
+    /// The URLs of sentinels, and the name of what they watch.
+    sentinels: Option<(Vec<String>, String)>,
+    #[cfg(feature = "redis-cluster")]
+    cluster: Option<Vec<String>>,
     prefix: String,
     connections: usize,
     timeouts: Timeouts,
@@ -35,6 +39,9 @@ impl RedisStoreBuilder {
     pub(super) fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
+            sentinels: None,
+            #[cfg(feature = "redis-cluster")]
+            cluster: None,
             prefix: "liquid-session".to_owned(),
             connections: 16,
             timeouts: Timeouts {
@@ -121,6 +128,49 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Asks these sentinels for the server, each time that it connects: when they have promoted
+    /// another one, the store follows.
+    ///
+    /// The URL that the builder was made with says how to sign in to the server, and which database
+    /// to use; its host and port are not used. Each sentinel that does not answer costs a timeout.
+    ///
+    /// ```
+    /// # use liquid_session::store::RedisStore;
+    /// let store = RedisStore::builder("redis://:password@any/0")
+    ///     .sentinels(["redis://10.0.0.1:26379", "redis://10.0.0.2:26379"], "mymaster")
+    ///     .build()?;
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn sentinels(
+        mut self,
+        urls: impl IntoIterator<Item = impl Into<String>>,
+        service: impl Into<String>,
+    ) -> Self {
+        let urls = urls.into_iter().map(Into::into).collect();
+        self.sentinels = Some((urls, service.into()));
+        self
+    }
+
+    /// The server belongs to a cluster, and so do these; one that answers is enough to find the
+    /// others. All have the same user and password.
+    ///
+    /// Every connection of the store has a connection to each node that it needed. While the slot
+    /// of the [prefix](Self::prefix) moves to another node, calls may fail with
+    /// [`ErrorKind::Unavailable`].
+    ///
+    /// ```
+    /// # use liquid_session::store::RedisStore;
+    /// let store = RedisStore::builder("redis://10.0.0.1:6379")
+    ///     .cluster(["redis://10.0.0.2:6379", "redis://10.0.0.3:6379"])
+    ///     .build()?;
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    #[cfg(feature = "redis-cluster")]
+    pub fn cluster(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.cluster = Some(urls.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// The store. Nothing is connected yet.
     ///
     /// # Errors
@@ -171,11 +221,41 @@ impl RedisStoreBuilder {
     }
 
     fn target(&self) -> Result<Target, RedisError> {
-        let info = self.url.as_str().into_connection_info()?;
-        // Its name and version would be two more commands with each connection.
-        let settings = info.redis_settings().clone().set_skip_set_lib_name();
-        Client::open(info.set_redis_settings(settings)).map(Target::Server)
+        let settings = info(&self.url)?;
+        #[cfg(feature = "redis-cluster")]
+        if let Some(others) = &self.cluster {
+            let mut nodes = vec![settings];
+            for url in others {
+                nodes.push(info(url)?);
+            }
+            let client = ::redis::cluster::ClusterClient::builder(nodes)
+                // It would send commands again that may have run. What did not run for certain, the
+                // pool sends again.
+                .retries(0)
+                .connection_timeout(self.timeouts.connect)
+                .response_timeout(self.timeouts.read)
+                .build()?;
+            return Ok(Target::Cluster(client));
+        }
+        let Some((urls, service)) = &self.sentinels else {
+            return Client::open(settings).map(Target::Server);
+        };
+        Ok(Target::Sentinel {
+            sentinels: urls
+                .iter()
+                .map(|url| Client::open(info(url)?))
+                .collect::<Result<_, _>>()?,
+            service: service.clone(),
+            settings,
+        })
     }
+}
+
+fn info(url: &str) -> Result<ConnectionInfo, RedisError> {
+    let info = url.into_connection_info()?;
+    // The client's name and version would be two more commands with each connection.
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    Ok(info.set_redis_settings(settings))
 }
 
 /// Without the URL: it may hold a password.

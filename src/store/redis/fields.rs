@@ -199,4 +199,39 @@ mod tests {
             "a stored session is of version 2, this program reads version 1: run a newer program",
         );
     }
+
+    #[test]
+    fn the_frozen_hash_of_version_1_reads_and_is_what_is_written() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/records/v1.redis");
+        let file: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let bytes = |hex: &str| -> Vec<u8> {
+            let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            (0..hex.len()).step_by(2).map(byte).collect()
+        };
+        let mut frozen: Fields = file["fields"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone().into(), bytes(value.as_str().unwrap())))
+            .collect();
+        let record = record(frozen.clone()).unwrap().unwrap();
+        assert_eq!(record.user(), Some("user-1"));
+        assert_eq!(record.version(), 2);
+        assert_eq!(
+            record.last_used() - record.created(),
+            Duration::from_secs(1_000)
+        );
+        assert_eq!(record.idle_timeout(), Duration::from_secs(3_600));
+        assert_eq!(
+            record.ends() - record.created(),
+            Duration::from_secs(6_000_000)
+        );
+        assert_eq!(record.get("int").unwrap(), Some(i64::MIN.into()));
+        assert_eq!(record.len(), 12);
+        let mut written = fields(&record);
+        written.sort();
+        frozen.sort();
+        assert_eq!(written, frozen);
+    }
 }
