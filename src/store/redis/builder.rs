@@ -30,6 +30,8 @@ pub struct RedisStoreBuilder {
     sentinels: Option<(Vec<String>, String)>,
     #[cfg(feature = "redis-cluster")]
     cluster: Option<Vec<String>>,
+    #[cfg(feature = "redis-tls")]
+    root_certificate: Option<Vec<u8>>,
     prefix: String,
     connections: usize,
     timeouts: Timeouts,
@@ -42,6 +44,8 @@ impl RedisStoreBuilder {
             sentinels: None,
             #[cfg(feature = "redis-cluster")]
             cluster: None,
+            #[cfg(feature = "redis-tls")]
+            root_certificate: None,
             prefix: "liquid-session".to_owned(),
             connections: 16,
             timeouts: Timeouts {
@@ -171,6 +175,24 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Trusts this certificate, in PEM form, instead of those that the system trusts. For servers
+    /// with a certificate of one's own making, reached over `rediss://`.
+    ///
+    /// ```no_run
+    /// # use liquid_session::store::RedisStore;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::builder("rediss://redis.internal:6380")
+    ///     .root_certificate(std::fs::read("ca.pem")?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "redis-tls")]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificate = Some(pem.into());
+        self
+    }
+
     /// The store. Nothing is connected yet.
     ///
     /// # Errors
@@ -179,7 +201,9 @@ impl RedisStoreBuilder {
     ///
     /// - the URL is none of a Redis server;
     /// - the prefix is empty, or holds a brace;
-    /// - no connection is allowed, or a timeout is zero.
+    /// - no connection is allowed, or a timeout is zero;
+    /// - the URL begins with `rediss://`, and there is no TLS: the feature `redis-tls` is off, or no
+    ///   crypto provider of rustls 0.23 was installed.
     ///
     /// ```
     /// use liquid_session::{ErrorKind, store::RedisStore};
@@ -204,6 +228,12 @@ impl RedisStoreBuilder {
         } = self.timeouts;
         if [connect, read, write].iter().any(Duration::is_zero) {
             return invalid("a timeout of a Redis store is longer than zero: allow at least 1 ms");
+        }
+        #[cfg(feature = "redis-tls")]
+        if self.lacks_crypto() {
+            return invalid(
+                "a Redis store over TLS needs rustls's crypto provider: call `install_default` of one, such as `rustls::crypto::ring`, before",
+            );
         }
         let target = self.target().map_err(|cause| {
             Error::with_source(
@@ -233,21 +263,61 @@ impl RedisStoreBuilder {
                 // pool sends again.
                 .retries(0)
                 .connection_timeout(self.timeouts.connect)
-                .response_timeout(self.timeouts.read)
-                .build()?;
-            return Ok(Target::Cluster(client));
+                .response_timeout(self.timeouts.read);
+            #[cfg(feature = "redis-tls")]
+            let client = match self.certificates() {
+                Some(certificates) => client.certs(certificates),
+                None => client,
+            };
+            return Ok(Target::Cluster(client.build()?));
         }
+        let server = self.client(settings)?;
         let Some((urls, service)) = &self.sentinels else {
-            return Client::open(settings).map(Target::Server);
+            return Ok(Target::Server(server));
         };
         Ok(Target::Sentinel {
             sentinels: urls
                 .iter()
-                .map(|url| Client::open(info(url)?))
+                .map(|url| self.client(info(url)?))
                 .collect::<Result<_, _>>()?,
             service: service.clone(),
-            settings,
+            settings: server.get_connection_info().clone(),
         })
+    }
+
+    fn client(&self, info: ConnectionInfo) -> Result<Client, RedisError> {
+        #[cfg(feature = "redis-tls")]
+        if let Some(certificates) = self.certificates()
+            && matches!(info.addr(), ::redis::ConnectionAddr::TcpTls { .. })
+        {
+            return Client::build_with_tls(info, certificates);
+        }
+        Client::open(info)
+    }
+
+    #[cfg(feature = "redis-tls")]
+    fn certificates(&self) -> Option<::redis::TlsCertificates> {
+        let root_cert = self.root_certificate.clone()?;
+        Some(::redis::TlsCertificates {
+            client_tls: None,
+            root_cert: Some(root_cert),
+        })
+    }
+
+    /// Whether a URL asks for TLS, and nothing in the program can encrypt. The client panics then.
+    #[cfg(feature = "redis-tls")]
+    fn lacks_crypto(&self) -> bool {
+        let mut urls = vec![&self.url];
+        urls.extend(self.sentinels.iter().flat_map(|(urls, _)| urls));
+        #[cfg(feature = "redis-cluster")]
+        urls.extend(self.cluster.iter().flatten());
+        rustls::crypto::CryptoProvider::get_default().is_none()
+            && urls.iter().any(|url| {
+                let info = url.as_str().into_connection_info();
+                info.is_ok_and(|info| {
+                    matches!(info.addr(), ::redis::ConnectionAddr::TcpTls { .. })
+                })
+            })
     }
 }
 
