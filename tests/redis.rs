@@ -649,7 +649,7 @@ fn bytes(hex: &serde_json::Value) -> Vec<u8> {
 }
 
 #[test]
-fn frozen_hashes_still_read_and_merge() {
+fn frozen_hashes_still_read() {
     let Some(server) = RedisServer::start(&[]) else {
         return;
     };

@@ -31,7 +31,10 @@ const BATCH: usize = 100;
 
 /// Sessions in Redis or Valkey, shared by every process that connects to it.
 ///
-/// - Redis 6.2 or later, or Valkey.
+/// - Redis 6.2 or later, or Valkey: one server, one that
+///   [sentinels](RedisStoreBuilder::sentinels) watch, or a cluster (feature `redis-cluster`, method
+///   `cluster` of the builder). TLS comes with the feature `redis-tls` and a URL that begins with
+///   `rediss://`; the application installs a crypto provider of rustls 0.23 before.
 /// - A session is a hash with a field per key, and a commit is one script that checks and merges in
 ///   one step: two machines that write different keys of one session both keep their writes.
 /// - A session that a request does not touch costs no command, a load costs one, a commit one. A
@@ -171,9 +174,13 @@ impl SessionStore for RedisStore {
     }
 
     fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        let mut answer = self.server.eval_for_user(user, now, "list", b"")?;
-        answer
-            .list()?
+        // A run that met them all saw them at one moment.
+        let mut last = None;
+        self.server.eval_for_user(user, now, "list", b"", |found| {
+            last = Some(found);
+            Ok(())
+        })?;
+        script::list(last.ok_or_else(damaged)?)?
             .into_iter()
             .map(|values| {
                 let values = script::list(values)?
@@ -191,7 +198,12 @@ impl SessionStore for RedisStore {
             Revoke::Others(id) => ("others", &id.as_bytes()[..]),
             Revoke::One(id) => ("one", &id.as_bytes()[..]),
         };
-        self.server.eval_for_user(user, now, which, id)?.number()
+        let mut ended = 0;
+        self.server.eval_for_user(user, now, which, id, |found| {
+            ended += script::number(found)?;
+            Ok(())
+        })?;
+        Ok(ended)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {

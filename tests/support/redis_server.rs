@@ -1,12 +1,13 @@
 //! A Redis server of a test's own: free port, empty folder, gone with the test.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used)]
 
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use redis::{Connection, FromRedisValue};
+use ::redis::{Connection, FromRedisValue};
 
 /// A server that stops when this is dropped.
 pub(crate) struct RedisServer {
@@ -75,7 +76,7 @@ impl RedisServer {
                 return false;
             }
             if let Ok(mut connection) = self.try_connect()
-                && redis::cmd("PING").exec(&mut connection).is_ok()
+                && ::redis::cmd("PING").exec(&mut connection).is_ok()
                 && self.is_ours(&mut connection)
             {
                 return true;
@@ -86,12 +87,15 @@ impl RedisServer {
     }
 
     fn is_ours(&self, connection: &mut Connection) -> bool {
-        let info: String = redis::cmd("INFO").arg("server").query(connection).unwrap();
+        let info: String = ::redis::cmd("INFO")
+            .arg("server")
+            .query(connection)
+            .unwrap();
         info.contains(&format!("process_id:{}\r\n", self.process.id()))
     }
 
-    fn try_connect(&self) -> redis::RedisResult<Connection> {
-        let connection = redis::Client::open(self.url())?
+    fn try_connect(&self) -> ::redis::RedisResult<Connection> {
+        let connection = ::redis::Client::open(self.url())?
             .get_connection_with_timeout(Duration::from_secs(60))?;
         connection.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(connection)
@@ -104,7 +108,7 @@ impl RedisServer {
 
     /// Runs one command, such as `["CONFIG", "SET", "maxmemory", "1mb"]`.
     pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        let mut command = redis::cmd(words[0]);
+        let mut command = ::redis::cmd(words[0]);
         for word in &words[1..] {
             command.arg(word);
         }

@@ -314,9 +314,7 @@ impl RedisStoreBuilder {
         rustls::crypto::CryptoProvider::get_default().is_none()
             && urls.iter().any(|url| {
                 let info = url.as_str().into_connection_info();
-                info.is_ok_and(|info| {
-                    matches!(info.addr(), ::redis::ConnectionAddr::TcpTls { .. })
-                })
+                info.is_ok_and(|info| matches!(info.addr(), ::redis::ConnectionAddr::TcpTls { .. }))
             })
     }
 }

@@ -80,20 +80,20 @@ impl Answer {
         })
     }
 
-    fn next(&mut self) -> Result<Reply, Error> {
+    pub(super) fn reply(&mut self) -> Result<Reply, Error> {
         self.rest.next().ok_or_else(damaged)
     }
 
     pub(super) fn bytes(&mut self) -> Result<Vec<u8>, Error> {
-        bytes(self.next()?)
+        bytes(self.reply()?)
     }
 
     pub(super) fn list(&mut self) -> Result<Vec<Reply>, Error> {
-        list(self.next()?)
+        list(self.reply()?)
     }
 
     pub(super) fn number(&mut self) -> Result<usize, Error> {
-        number(self.next()?)
+        number(self.reply()?)
     }
 }
 

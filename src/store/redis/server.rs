@@ -14,8 +14,9 @@ use crate::secret::StoreKey;
 use crate::store::Committed;
 use crate::value::Value;
 
-/// How often to follow a user's sessions that change while they are read or ended.
-const TRIES: usize = 16;
+/// How often to follow sessions that get other keys while they are read or ended. One that is ended
+/// gets no other key, so each round leaves fewer.
+const TRIES: usize = 1_000;
 
 pub(super) struct Server {
     pub(super) keys: Keys,
@@ -157,15 +158,17 @@ impl Server {
         }
     }
 
-    /// Runs the script for a user's sessions, whose keys hang on which they are.
+    /// Runs the script for a user's sessions, whose keys hang on which they are, until it has met
+    /// all of them in one step. `each` gets what every run found.
     pub(super) fn eval_for_user(
         &self,
         user: &str,
         now: Timestamp,
         which: &str,
         id: &[u8],
-    ) -> Result<Answer, Error> {
-        let mut members: Vec<Vec<u8>> = Vec::new();
+        mut each: impl FnMut(Reply) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut known: Vec<Vec<u8>> = Vec::new();
         for _ in 0..TRIES {
             let mut args = Args::default()
                 .key(self.keys.user(user))
@@ -174,21 +177,21 @@ impl Server {
                 .arg(user)
                 .arg(which)
                 .arg(id);
-            for member in members {
-                let key = <[u8; 32]>::try_from(&*member).map_err(|_| damaged())?;
+            for member in &known {
+                let key = <[u8; 32]>::try_from(&**member).map_err(|_| damaged())?;
                 args = args
                     .key(self.keys.session(&StoreKey::from_bytes(key)))
-                    .arg(member);
+                    .arg(member.as_slice());
             }
             let mut answer = self.eval(&self.scripts.user, &args, which == "list")?;
-            if answer.word != "again" {
-                return Ok(answer);
+            let unknown = answer.list()?;
+            each(answer.reply()?)?;
+            if unknown.is_empty() {
+                return Ok(());
             }
-            members = answer
-                .list()?
-                .into_iter()
-                .map(script::bytes)
-                .collect::<Result<_, _>>()?;
+            for member in unknown {
+                known.push(script::bytes(member)?);
+            }
         }
         Err(restless())
     }
