@@ -233,10 +233,13 @@ impl SessionStore for RedisStore {
                     .key(owner.index(keys))
                     .arg(line);
             }
-            swept += self
-                .server
-                .eval(&self.server.scripts.sweep, &args, false)?
-                .number()?;
+            let mut answer = self.server.eval(&self.server.scripts.sweep, &args, false)?;
+            let (removed, filed) = (answer.number()?, answer.number()?);
+            swept += removed;
+            if removed + filed == 0 {
+                // Somebody else sweeps too.
+                break;
+            }
         }
         Ok(swept)
     }

@@ -1,8 +1,9 @@
 -- Looks at lines of the deadlines that are due.
 -- KEYS: deadlines, then for each line: session, index of the user (or deadlines again).
 -- ARGV: now, the lines: key in 32 bytes, owner ('n', or 'u' and the user).
+-- Answers how many records it removed, and how many lines it filed anew.
 local now = tonumber(ARGV[1])
-local removed = 0
+local removed, filed = 0, 0
 for at = 2, #ARGV do
   local line = ARGV[at]
   local session, index = KEYS[2 * at - 2], KEYS[2 * at - 1]
@@ -20,6 +21,7 @@ for at = 2, #ARGV do
     if line:sub(33, 33) == 'u' then
       redis.call('ZADD', index, text, line:sub(1, 32))
     end
+    filed = filed + 1
   elseif not deadline or now >= deadline then
     redis.call('DEL', session)
     redis.call('ZREM', KEYS[1], line)
@@ -29,4 +31,4 @@ for at = 2, #ARGV do
     removed = removed + 1
   end
 end
-return { 'stored', removed }
+return { 'stored', removed, filed }
