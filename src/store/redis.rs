@@ -23,6 +23,8 @@ use self::server::Server;
 use super::{Committed, Lease, Revoke, SessionInfo, SessionStore, SharedRecord};
 use crate::clock::Timestamp;
 use crate::error::Error;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::record::{Change, Record, damaged};
 use crate::secret::StoreKey;
 
