@@ -694,3 +694,19 @@ fn frozen_hashes_still_read() {
         assert!(store.destroy(&key).unwrap());
     }
 }
+
+#[test]
+fn debug_shows_neither_the_address_nor_the_password() {
+    let builder = RedisStore::builder("redis://user:hunter2@10.1.2.3:6379/1");
+    let mut shown = format!("{builder:?}");
+    shown += &format!("{:?}", builder.build().unwrap());
+    for secret in ["hunter2", "user", "10.1.2.3"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    let error = RedisStore::open("redis://user:hunter2@10.1.2.3:port").unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("10.1.2.3"),
+        "{shown}"
+    );
+}
