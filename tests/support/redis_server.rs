@@ -29,7 +29,8 @@ impl RedisServer {
         if major_version().is_none() {
             let required = std::env::var("REQUIRE_REDIS").is_ok_and(|value| value == "1");
             assert!(!required, "REQUIRE_REDIS=1, and there is no redis-server");
-            say("skipped: there is no redis-server on this machine");
+            static SAID: std::sync::Once = std::sync::Once::new();
+            SAID.call_once(|| say("skipped: there is no redis-server on this machine"));
             return None;
         }
         let settings: Vec<_> = settings.iter().map(ToString::to_string).collect();
