@@ -339,14 +339,7 @@ impl Record {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         match bytes.first() {
             Some(&VERSION) => {}
-            Some(newer) => {
-                return Err(Error::new(
-                    ErrorKind::Corrupt,
-                    format!(
-                        "a stored session is of version {newer}, this program reads version {VERSION}: run a newer program"
-                    ),
-                ));
-            }
+            Some(newer) => return Err(of_version(newer)),
             None => return Err(damaged()),
         }
         Self::read_v1(&bytes[1..]).ok_or_else(damaged)
@@ -448,7 +441,17 @@ pub struct RecordParts {
     pub data: Vec<(String, Vec<u8>)>,
 }
 
-fn damaged() -> Error {
+/// For a stored form that only a newer program reads.
+pub(crate) fn of_version(newer: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "a stored session is of version {newer}, this program reads version {VERSION}: run a newer program"
+        ),
+    )
+}
+
+pub(crate) fn damaged() -> Error {
     Error::new(
         ErrorKind::Corrupt,
         "a stored session can't be read: the record is damaged",
