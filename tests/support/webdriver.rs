@@ -4,6 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -23,11 +24,14 @@ pub(crate) fn is_there() -> bool {
     let Some(program) = missing else { return true };
     let required = std::env::var("REQUIRE_BROWSER").is_ok_and(|value| value == "1");
     assert!(!required, "REQUIRE_BROWSER=1, and there is no {program}");
-    // Past the test runner, which swallows what passing tests print.
-    let _ = writeln!(
-        std::io::stderr(),
-        "skipped: there is no {program} on this machine"
-    );
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        // Past the test runner, which swallows what passing tests print.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: there is no {program} on this machine"
+        );
+    });
     false
 }
 

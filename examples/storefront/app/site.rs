@@ -36,8 +36,8 @@ impl Folder {
         })
     }
 
-    /// The site as it is on disk by now, so that an edited template shows on reload. In production
-    /// one would rather read it once.
+    /// The site as it is on disk by now, so that an edited template shows on reload. It asks the
+    /// file system at every request: in production one would rather read the folder once.
     pub(crate) fn site(&self) -> Result<Arc<Site>, LoadError> {
         let files = files_below(&self.views)?;
         let now = stamp(&files)?;
