@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use app::Shop;
 use app::options::{Options, USAGE};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -42,7 +43,10 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let shop = Shop::open(&options.site, options.sessions()?)?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
+    let port = options.port;
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|error| format!("port {port}: {error} (`--port 0` takes a free one)"))?;
     println!("sessions in {}", options.store);
     println!("templates in {}", options.site.display());
     println!("listening on http://{}", listener.local_addr()?);
