@@ -17,6 +17,8 @@ use crate::value::Value;
 
 /// The version of the stored form that this crate writes. To add version 2: bump this, keep
 /// reading 1 in [`Record::from_bytes`], add files to `fixtures/records/`, never edit those there.
+/// A store that keeps these bytes raises the version of its own form with it, so that an older
+/// program refuses the whole store instead of single records (`store/redb/tables.rs`).
 const VERSION: u8 = 1;
 
 /// A session as a store holds it: its data, and what its lifetime is counted from.
@@ -343,14 +345,7 @@ impl Record {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         match bytes.first() {
             Some(&VERSION) => {}
-            Some(newer) => {
-                return Err(Error::new(
-                    ErrorKind::Corrupt,
-                    format!(
-                        "a stored session is of version {newer}, this program reads version {VERSION}: run a newer program"
-                    ),
-                ));
-            }
+            Some(newer) => return Err(of_version(newer)),
             None => return Err(damaged()),
         }
         Self::read_v1(&bytes[1..]).ok_or_else(damaged)
@@ -452,7 +447,17 @@ pub struct RecordParts {
     pub data: Vec<(String, Vec<u8>)>,
 }
 
-fn damaged() -> Error {
+/// For a stored form that only a newer program reads.
+pub(crate) fn of_version(newer: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!(
+            "a stored session is of version {newer}, this program reads version {VERSION}: run a newer program"
+        ),
+    )
+}
+
+pub(crate) fn damaged() -> Error {
     Error::new(
         ErrorKind::Corrupt,
         "a stored session can't be read: the record is damaged",

@@ -1,0 +1,12 @@
+//! What only a store in a file can get wrong. The promises that it shares with every other store
+//! are in the acceptance suite.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml frees test functions only, not their helpers"
+)]
+
+mod faults;
+mod files;
+mod fixtures;
+mod promises;
+mod support;

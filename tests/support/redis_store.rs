@@ -1,0 +1,99 @@
+//! Empty stores on one Redis server, which stops with the last of them.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use liquid_session::clock::Timestamp;
+use liquid_session::store::{
+    Change, Committed, Lease, Record, RedisStore, Revoke, SessionInfo, SessionStore, SharedRecord,
+    StoreKey,
+};
+use liquid_session::{Error, MemoryStore};
+
+use super::redis_server::RedisServer;
+
+/// A store and the server that it needs.
+pub(crate) struct Served {
+    store: Arc<dyn SessionStore>,
+    _server: Option<Arc<RedisServer>>,
+}
+
+static SERVER: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
+static STORES: AtomicUsize = AtomicUsize::new(0);
+
+impl Served {
+    /// A new store with nothing in it. Without a `redis-server` on this machine it keeps its
+    /// sessions in memory, after a line that says so.
+    pub(crate) fn new() -> Self {
+        let mut running = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = running.upgrade().or_else(|| {
+            let server = Arc::new(RedisServer::start(&[])?);
+            *running = Arc::downgrade(&server);
+            Some(server)
+        });
+        let store: Arc<dyn SessionStore> = match &server {
+            None => Arc::new(MemoryStore::new()),
+            Some(server) => {
+                let number = STORES.fetch_add(1, Ordering::Relaxed);
+                let store = RedisStore::builder(&server.url())
+                    .prefix(format!("store-{number}"))
+                    .timeout(Duration::from_secs(60))
+                    .build();
+                Arc::new(store.unwrap())
+            }
+        };
+        Self {
+            store,
+            _server: server,
+        }
+    }
+}
+
+impl SessionStore for Served {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+        self.store.load(key, now)
+    }
+
+    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
+        self.store.commit(key, change, now)
+    }
+
+    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
+        self.store.touch(key, now)
+    }
+
+    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
+        self.store.destroy(key)
+    }
+
+    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        self.store.sessions_of(user, now)
+    }
+
+    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
+        self.store.revoke(user, which, now)
+    }
+
+    fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
+        self.store.sweep(now, max)
+    }
+
+    fn scan(
+        &self,
+        now: Timestamp,
+        visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
+    ) -> Result<(), Error> {
+        self.store.scan(now, visit)
+    }
+
+    fn blocks(&self) -> bool {
+        self.store.blocks()
+    }
+
+    fn lease(&self, key: &StoreKey, for_at_most: Duration) -> Result<Option<Lease>, Error> {
+        self.store.lease(key, for_at_most)
+    }
+}
