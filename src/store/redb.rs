@@ -64,7 +64,8 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the database in a file, or creates it; its folder must be there.
+    /// Opens the database in a file, or creates it; its folder must be there. On Unix a new file is
+    /// readable by its owner only.
     ///
     /// All of the file is read and its checksums are compared, once: a second or so for each million
     /// sessions. What a crash left is mended.

@@ -163,6 +163,7 @@ fn child_commits_from_8_threads() {
 
 /// A shell that allows files of so many blocks of 512 bytes, and asks that writing more is an error
 /// instead of a signal. The soft limit only: it can be lifted.
+#[cfg(target_os = "linux")]
 const SMALL_DISK: &str = r#"trap "" XFSZ; ulimit -S -f 8000; exec "$0" "$@""#;
 
 #[test]

@@ -219,3 +219,13 @@ fn what_can_not_be_opened_is_said_clearly() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("expected a file"), "{error}");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_new_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    database(&site, 1);
+    let mode = std::fs::metadata(site.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}

@@ -339,10 +339,13 @@ fn a_change_over_a_limit_fails_alone() {
     let secret = cookie(&session);
     let failed = std::sync::atomic::AtomicUsize::new(0);
     // Each fits by what it has loaded; not all of them fit together.
+    let loaded = Barrier::new(8);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 let session = sessions.open(&*secret);
+                session.get("list").unwrap();
+                loaded.wait();
                 session.append("list", "x".repeat(40)).unwrap();
                 match session.commit() {
                     Ok(_) => {}

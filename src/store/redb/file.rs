@@ -18,13 +18,12 @@ const CACHE_BYTES: usize = 64 << 20;
 
 /// Opens the file, or makes an empty one that [`open`] turns into a database.
 pub(super) fn open_file(path: &Path) -> Result<File, Error> {
-    let opened = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path);
-    let file = opened.map_err(|cause| {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    // What visitors did is nobody else's business on a machine with many users.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|cause| {
         let message = match cause.kind() {
             io::ErrorKind::NotFound => {
                 "the session database can't be created: its folder does not exist, create it first"

@@ -119,6 +119,54 @@ fn a_change_that_fails_leaves_the_others_in_its_transaction_alone() {
 }
 
 #[test]
+fn nobody_is_answered_and_nothing_is_seen_before_the_transaction_is_over() {
+    let (_folder, place) = place();
+    let place = Arc::new(place);
+    let (change, answer) = pending(|tables| tables.commit(&key(1), &begin(1), NOW));
+    let reader = place.clone();
+    let (look, looked) = pending(move |_| {
+        assert!(answer.try_recv().is_err(), "answered too early");
+        Ok((answer, value(&reader, 1, "n")))
+    });
+    let mut batch = vec![change, look];
+    place.transact(&mut batch, false).unwrap();
+    for job in batch {
+        job.answer(None);
+    }
+    let (answer, seen) = looked.recv().unwrap().unwrap();
+    assert_eq!(seen, None);
+    assert!(matches!(
+        answer.recv().unwrap(),
+        Ok(Committed::Stored { .. })
+    ));
+    assert_eq!(value(&place, 1, "n"), Some(1.into()));
+}
+
+/// The handle renews with every login; a store does not count on it.
+#[test]
+fn user_and_deadline_are_filed_anew_without_a_new_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(folder.path().join("sessions.redb")).unwrap();
+    let commit = |change: &Change| store.commit(&key(1), change, NOW).unwrap();
+    let count = |user: &str| store.sessions_of(user, NOW).unwrap().len();
+    let mut login = Change::new(LIMITS);
+    commit(&begin(1));
+    login.user = Some("u1".into());
+    commit(&login);
+    assert_eq!((count("u1"), count("u2")), (1, 0));
+    login.user = Some("u2".into());
+    commit(&login);
+    assert_eq!((count("u1"), count("u2")), (0, 1));
+
+    let mut shorter = Change::new(LIMITS);
+    shorter.idle_timeout = Some(Duration::from_secs(5));
+    commit(&shorter);
+    assert_eq!(store.sweep(NOW + Duration::from_secs(5), 10).unwrap(), 1);
+    assert_eq!(store.sweep(NOW + Duration::from_secs(100), 10).unwrap(), 0);
+    assert_eq!(store.revoke("u2", Revoke::All, NOW).unwrap(), 0);
+}
+
+#[test]
 fn calls_that_arrive_together_share_a_transaction() {
     let (_folder, place) = place();
     let place = Arc::new(place);
@@ -171,8 +219,13 @@ fn a_transaction_that_fails_fails_for_all_of_it_and_the_store_goes_on() {
     for fault in faults {
         let (good, _) = pending(|tables| tables.commit(&key(2), &begin(2), NOW));
         let (bad, _) = pending(move |_| fault());
-        let error = place.transact(&mut [good, bad], false).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        // Who was reading sees that the database was closed and opened again.
+        let still_there = place.read(|read| {
+            let error = place.transact(&mut [good, bad], false).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            tables::load(read, &key(1), NOW)
+        });
+        assert!(matches!(still_there, Err(Fault::Database(_))));
         assert_eq!(value(&place, 1, "n"), Some(1.into()));
         assert_eq!(value(&place, 2, "n"), None);
     }

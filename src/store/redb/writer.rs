@@ -128,8 +128,8 @@ impl Place {
             )),
         };
         if outcome.is_err() {
-            // Before the callers hear of it, so that they can read on. If it can't be opened now,
-            // the next call tries again, and says why not.
+            // At once: while the file is closed, another process could take it. If it can't be
+            // opened now, the next call tries again, and says why not.
             let _ = self.reopen();
         }
         outcome
@@ -257,13 +257,13 @@ fn run(place: &Place, calls: &Receiver<Box<dyn Job>>) {
             None => calls.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(since) => calls.recv_timeout(SYNC_AFTER.saturating_sub(since.elapsed())),
         };
-        let ended = matches!(call, Err(RecvTimeoutError::Disconnected));
-        batch.extend(call);
-        batch.extend(calls.try_iter().take(BATCH - batch.len()));
-        if ended && unsynced.is_none() {
+        if matches!(call, Err(RecvTimeoutError::Disconnected)) {
+            // Closing the database brings to disk what is not there yet.
             return;
         }
-        let sync = ended || unsynced.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
+        batch.extend(call);
+        batch.extend(calls.try_iter().take(BATCH - batch.len()));
+        let sync = unsynced.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
         let outcome = place.transact(&mut batch, sync);
         match outcome {
             // What was not on disk is gone, or is there.
@@ -276,9 +276,6 @@ fn run(place: &Place, calls: &Receiver<Box<dyn Job>>) {
         let failed = outcome.err();
         for call in batch.drain(..) {
             call.answer(failed.clone());
-        }
-        if ended {
-            return;
         }
     }
 }
