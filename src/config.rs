@@ -1,5 +1,11 @@
 //! Settings.
 
+mod network;
+mod settings;
+#[cfg(feature = "yaml")]
+mod yaml;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -25,7 +31,14 @@ use crate::record::Limits;
 /// | `max_keys` | 256 | 1 and more |
 /// | `sensitive_data` | `allow` | `allow`, `warn`, `deny` |
 ///
-/// It is made by [`builder`](Self::builder), or read with serde from any format.
+/// It is made by [`builder`](Self::builder), read with serde from any format that describes itself,
+/// or with the feature `yaml` by `from_yaml`.
+///
+/// The name of the cookie is `__Host-sid`; `__Secure-sid` with a domain or another path, which that
+/// prefix forbids; plain `sid` without secure cookies.
+///
+/// With secure cookies over plain HTTP in `development`, browsers keep the cookie on `localhost`
+/// only; on another host set `secure_cookies: false` too.
 ///
 /// # Example
 ///
@@ -43,12 +56,12 @@ use crate::record::Limits;
 /// assert!(typo.to_string().contains("did you mean `timeout_minutes`?"), "{typo}");
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "settings::Settings")]
-#[derive(Default)]
-pub struct SessionConfig(settings::Settings);
-
-mod settings;
+pub struct SessionConfig {
+    settings: settings::Settings,
+    proxies: Vec<network::Network>,
+}
 
 pub use settings::{Environment, SameSite, SensitiveData};
 
@@ -71,7 +84,7 @@ impl SessionConfig {
     /// assert!(SessionConfig::default().is_enabled());
     /// ```
     pub fn is_enabled(&self) -> bool {
-        self.0.enabled
+        self.settings.enabled
     }
 
     /// How long a session lives without use.
@@ -81,7 +94,7 @@ impl SessionConfig {
     /// assert_eq!(SessionConfig::default().timeout().as_secs(), 30 * 24 * 60 * 60);
     /// ```
     pub fn timeout(&self) -> Duration {
-        Duration::from_secs(u64::from(self.0.timeout_minutes) * 60)
+        Duration::from_secs(u64::from(self.settings.timeout_minutes) * 60)
     }
 
     /// How long a session lives at most, if that is limited.
@@ -91,7 +104,7 @@ impl SessionConfig {
     /// assert_eq!(SessionConfig::default().absolute_timeout(), None);
     /// ```
     pub fn absolute_timeout(&self) -> Option<Duration> {
-        self.0
+        self.settings
             .absolute_timeout_minutes
             .map(|minutes| Duration::from_secs(u64::from(minutes) * 60))
     }
@@ -103,7 +116,7 @@ impl SessionConfig {
     /// assert_eq!(SessionConfig::default().max_bytes(), 4096);
     /// ```
     pub fn max_bytes(&self) -> usize {
-        self.0.max_bytes
+        self.settings.max_bytes
     }
 
     /// How many keys a session may hold.
@@ -113,7 +126,107 @@ impl SessionConfig {
     /// assert_eq!(SessionConfig::default().max_keys(), 256);
     /// ```
     pub fn max_keys(&self) -> usize {
-        self.0.max_keys
+        self.settings.max_keys
+    }
+
+    /// Whether the cookie only travels over TLS.
+    ///
+    /// ```
+    /// # use liquid_session::SessionConfig;
+    /// assert!(SessionConfig::default().secure_cookies());
+    /// ```
+    pub fn secure_cookies(&self) -> bool {
+        self.settings.secure_cookies
+    }
+
+    /// Whether the cookie comes along when another site leads here.
+    ///
+    /// ```
+    /// use liquid_session::config::{SameSite, SessionConfig};
+    ///
+    /// assert_eq!(SessionConfig::default().same_site(), SameSite::Lax);
+    /// ```
+    pub fn same_site(&self) -> SameSite {
+        self.settings.same_site
+    }
+
+    /// The host that gets the cookie with all below it, if it is not only the one that set it.
+    ///
+    /// ```
+    /// # use liquid_session::SessionConfig;
+    /// let config = SessionConfig::builder().domain("example.com").build()?;
+    /// assert_eq!(config.domain(), Some("example.com"));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn domain(&self) -> Option<&str> {
+        self.settings.domain.as_deref()
+    }
+
+    /// The path below which the cookie comes along.
+    ///
+    /// ```
+    /// # use liquid_session::SessionConfig;
+    /// assert_eq!(SessionConfig::default().path(), "/");
+    /// ```
+    pub fn path(&self) -> &str {
+        &self.settings.path
+    }
+
+    /// The cookie's name.
+    ///
+    /// ```
+    /// # use liquid_session::SessionConfig;
+    /// assert_eq!(SessionConfig::default().cookie_name(), "__Host-sid");
+    /// let config = SessionConfig::builder().domain("example.com").build()?;
+    /// assert_eq!(config.cookie_name(), "__Secure-sid");
+    /// let config = SessionConfig::builder().secure_cookies(false).build()?;
+    /// assert_eq!(config.cookie_name(), "sid");
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn cookie_name(&self) -> &str {
+        match &self.settings.cookie_name {
+            Some(name) => name,
+            None if self.settings.may_be_host_only() => "__Host-sid",
+            None if self.settings.secure_cookies => "__Secure-sid",
+            None => "sid",
+        }
+    }
+
+    /// Whether plain HTTP has sessions.
+    ///
+    /// ```
+    /// use liquid_session::config::{Environment, SessionConfig};
+    ///
+    /// assert_eq!(SessionConfig::default().environment(), Environment::Production);
+    /// ```
+    pub fn environment(&self) -> Environment {
+        self.settings.environment
+    }
+
+    /// Whether what this address says about the visitor's connection counts: it is one of the
+    /// `trusted_proxies`.
+    ///
+    /// ```
+    /// # use liquid_session::SessionConfig;
+    /// let proxies = vec!["10.0.0.0/8".to_owned()];
+    /// let config = SessionConfig::builder().trusted_proxies(proxies).build()?;
+    /// assert!(config.trusts("10.1.2.3".parse().unwrap()));
+    /// assert!(!config.trusts("192.0.2.1".parse().unwrap()));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|proxy| proxy.contains(address))
+    }
+
+    /// What happens to data that have no place in a session.
+    ///
+    /// ```
+    /// use liquid_session::config::{SensitiveData, SessionConfig};
+    ///
+    /// assert_eq!(SessionConfig::default().sensitive_data(), SensitiveData::Allow);
+    /// ```
+    pub fn sensitive_data(&self) -> SensitiveData {
+        self.settings.sensitive_data
     }
 
     /// Whether plain HTTP has sessions.
@@ -128,8 +241,8 @@ impl SessionConfig {
 
     pub(crate) fn limits(&self) -> Limits {
         Limits {
-            max_bytes: self.0.max_bytes,
-            max_keys: self.0.max_keys,
+            max_bytes: self.settings.max_bytes,
+            max_keys: self.settings.max_keys,
         }
     }
 }
@@ -207,18 +320,16 @@ impl SessionConfigBuilder {
     /// assert!(SessionConfig::builder().timeout_minutes(20).build().is_ok());
     /// ```
     pub fn build(self) -> Result<SessionConfig, Error> {
-        self.0
-            .check()
-            .map_err(|problem| Error::new(ErrorKind::Config, problem))?;
-        Ok(SessionConfig(self.0))
+        SessionConfig::try_from(self.0)
+            .map_err(|problem| Error::new(ErrorKind::Config, problem.to_string()))
     }
 }
 
 impl TryFrom<settings::Settings> for SessionConfig {
-    type Error = String;
+    type Error = settings::Problem;
 
-    fn try_from(settings: settings::Settings) -> Result<Self, String> {
-        settings.check()?;
-        Ok(Self(settings))
+    fn try_from(settings: settings::Settings) -> Result<Self, settings::Problem> {
+        let proxies = settings.check()?;
+        Ok(Self { settings, proxies })
     }
 }

@@ -22,6 +22,7 @@ pub(crate) use pins::Pins;
 use state::{Attempt, Base, Credential, State};
 
 use crate::error::{Error, ErrorKind};
+use crate::events;
 use crate::record::{Change, Limits, MAX_KEY_BYTES, Op};
 use crate::secret::{Secret, SessionId};
 use crate::shared::Shared;
@@ -725,7 +726,13 @@ impl Session {
         let id = self.id()?;
         match (self.shared(), self.user()?, id) {
             (Some(shared), Some(user), Some(id)) => {
-                shared.store.revoke(&user, Revoke::Others(id), shared.now())
+                let count = shared
+                    .store
+                    .revoke(&user, Revoke::Others(id), shared.now())?;
+                if count > 0 {
+                    events::revoked(count);
+                }
+                Ok(count)
             }
             _ => Ok(0),
         }
@@ -779,6 +786,39 @@ impl Session {
             Attempt::Done(outcome) => Ok(outcome),
             Attempt::Conflict => Err(transaction::conflict()),
         }
+    }
+
+    /// What the cookie needs after all commits of this request, if anything; each answer is handed
+    /// out once. For a middleware that sends the cookie, whoever committed: the handler in a
+    /// [`transaction`](Self::transaction), or the middleware itself.
+    ///
+    /// ```
+    /// # use liquid_session::{Error, MemoryStore, SessionConfig, Sessions, Status};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// // The handler has its own commit, and does not look at the outcome.
+    /// session.transaction(16, |session| session.increment("visits", 1))?;
+    ///
+    /// // The middleware has nothing left to commit, and a cookie to send.
+    /// assert_eq!(session.commit()?.status(), Status::Unchanged);
+    /// assert!(session.unsent().and_then(|outcome| outcome.secret().cloned()).is_some());
+    /// assert!(session.unsent().is_none());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn unsent(&self) -> Option<Outcome> {
+        self.lock().unsent.take()
+    }
+
+    /// Whether reads and the commit may wait for a disk or a network, so that async code moves them
+    /// to a blocking thread; see [`SessionStore::blocks`](crate::store::SessionStore::blocks).
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert!(!sessions.open(None).blocks(), "memory never waits");
+    /// ```
+    pub fn blocks(&self) -> bool {
+        self.shared().is_some_and(|shared| shared.store.blocks())
     }
 
     /// The value under a key, lent for as long as the pins live.

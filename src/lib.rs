@@ -116,9 +116,12 @@ struct Readme;
 pub mod clock;
 pub mod config;
 mod error;
+mod events;
 pub mod filters;
 pub mod globals;
 mod handle;
+#[cfg(feature = "cookie")]
+pub mod http;
 mod record;
 mod render;
 mod secret;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, SystemClock};
 use crate::config::SessionConfig;
 use crate::error::Error;
+use crate::events;
 use crate::handle::Session;
 use crate::secret::Secret;
 use crate::shared::{Leases, Shared};
@@ -141,7 +142,11 @@ impl Sessions {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn revoke(&self, user: &str, which: Revoke) -> Result<usize, Error> {
-        self.shared.store.revoke(user, which, self.shared.now())
+        let count = self.shared.store.revoke(user, which, self.shared.now())?;
+        if count > 0 {
+            events::revoked(count);
+        }
+        Ok(count)
     }
 
     /// Removes at most `max` expired sessions and says how many. Call it every minute or so, from a
@@ -158,7 +163,11 @@ impl Sessions {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn sweep(&self, max: usize) -> Result<usize, Error> {
-        self.shared.store.sweep(self.shared.now(), max)
+        let count = self.shared.store.sweep(self.shared.now(), max)?;
+        if count > 0 {
+            events::expired(count);
+        }
+        Ok(count)
     }
 
     /// The store.

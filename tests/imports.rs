@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 const DRAWING: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
+    ("events", &["error", "secret"]),
     ("config", &["error", "record"]),
     ("secret", &["error"]),
     ("value", &["error"]),
@@ -24,14 +25,17 @@ const DRAWING: &[(&str, &[&str])] = &[
     ("shared", &["clock", "config", "secret", "store"]),
     (
         "handle",
-        &["error", "record", "secret", "shared", "store", "value"],
+        &[
+            "error", "events", "record", "secret", "shared", "store", "value",
+        ],
     ),
     (
         "sessions",
         &[
-            "clock", "config", "error", "handle", "secret", "shared", "store",
+            "clock", "config", "error", "events", "handle", "secret", "shared", "store",
         ],
     ),
+    ("http", &["config", "error", "events", "handle", "sessions"]),
     ("view", &["handle", "value"]),
     ("globals", &["error", "handle", "value", "view"]),
     ("filters", &["value"]),

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value as Json;
+
+use super::network::Network;
 
 /// Whether the cookie comes along when another site leads to this one (RFC 6265bis, 5.6.7).
 ///
@@ -76,10 +79,147 @@ pub(crate) struct Settings {
     pub(super) sensitive_data: SensitiveData,
 }
 
-/// One line per setting: the name, how it is read into its field.
+/// What is wrong, and with which setting.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    #[cfg_attr(
+        not(feature = "yaml"),
+        allow(dead_code, reason = "YAML looks up its line")
+    )]
+    pub(super) key: String,
+    text: String,
+}
+
+impl Problem {
+    pub(super) fn new(key: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            text: text.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// How a setting is read. It goes by way of JSON's values, so that every format gets the same
+/// messages, and none turns a text into a number by itself.
+trait Setting: Sized {
+    const ALLOWED: &'static str;
+    /// The words it may be, if it is one of a few.
+    const WORDS: &'static [&'static str] = &[];
+
+    fn read(value: &Json) -> Option<Self>;
+}
+
+impl Setting for bool {
+    const ALLOWED: &'static str = "`true` or `false`";
+
+    fn read(value: &Json) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl Setting for u32 {
+    const ALLOWED: &'static str = "a whole number from 1 to 4294967295";
+
+    fn read(value: &Json) -> Option<Self> {
+        value.as_u64()?.try_into().ok()
+    }
+}
+
+impl Setting for usize {
+    const ALLOWED: &'static str = "a whole number of 1 or more";
+
+    fn read(value: &Json) -> Option<Self> {
+        value.as_u64()?.try_into().ok()
+    }
+}
+
+impl Setting for String {
+    const ALLOWED: &'static str = "a text";
+
+    fn read(value: &Json) -> Option<Self> {
+        value.as_str().map(str::to_owned)
+    }
+}
+
+impl Setting for Vec<String> {
+    const ALLOWED: &'static str = "a list of addresses and networks such as `10.0.0.0/8`";
+
+    fn read(value: &Json) -> Option<Self> {
+        value.as_array()?.iter().map(String::read).collect()
+    }
+}
+
+impl<T: Setting> Setting for Option<T> {
+    const ALLOWED: &'static str = T::ALLOWED;
+    const WORDS: &'static [&'static str] = T::WORDS;
+
+    fn read(value: &Json) -> Option<Self> {
+        if value.is_null() {
+            return Some(None);
+        }
+        T::read(value).map(Some)
+    }
+}
+
+macro_rules! words {
+    ($type:ty, $allowed:literal, $words:expr) => {
+        impl Setting for $type {
+            const ALLOWED: &'static str = $allowed;
+            const WORDS: &'static [&'static str] = $words;
+
+            fn read(value: &Json) -> Option<Self> {
+                Self::deserialize(value).ok()
+            }
+        }
+    };
+}
+
+words!(
+    SameSite,
+    "`Lax`, `Strict` or `None`",
+    &["Lax", "Strict", "None"]
+);
+words!(
+    Environment,
+    "`production` or `development`",
+    &["production", "development"]
+);
+words!(
+    SensitiveData,
+    "`allow`, `warn` or `deny`",
+    &["allow", "warn", "deny"]
+);
+
+fn read<T: Setting>(key: &str, value: &Json) -> Result<T, Problem> {
+    T::read(value).ok_or_else(|| {
+        let (found, hint) = match value {
+            Json::Null => ("nothing".to_owned(), None),
+            Json::String(text) => {
+                let short: String = text.chars().take(60).collect();
+                (format!("the text {short:?}"), nearest(text, T::WORDS))
+            }
+            Json::Array(_) => ("a list".to_owned(), None),
+            Json::Object(_) => ("a block".to_owned(), None),
+            other => (other.to_string(), None),
+        };
+        let hint = hint.map_or_else(String::new, |word| format!(", did you mean `{word}`?"));
+        Problem::new(
+            key,
+            format!("`{key}` must be {}, found {found}{hint}", T::ALLOWED),
+        )
+    })
+}
+
+/// One line per setting: its name and its default.
 macro_rules! settings {
     ($($name:ident = $default:expr,)+) => {
-        const KEYS: &[&str] = &[$(stringify!($name)),+];
+        pub(super) const KEYS: &[&str] = &[$(stringify!($name)),+];
 
         impl Default for Settings {
             fn default() -> Self {
@@ -87,39 +227,13 @@ macro_rules! settings {
             }
         }
 
-        impl<'de> Deserialize<'de> for Settings {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_map(Block)
-            }
-        }
-
-        struct Block;
-
-        impl<'de> Visitor<'de> for Block {
-            type Value = Settings;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a block of session settings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
-                let mut settings = Settings::default();
-                let mut seen = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        $(stringify!($name) => {
-                            settings.$name = map
-                                .next_value()
-                                .map_err(|why| de::Error::custom(format!("`{key}`: {why}")))?;
-                        })+
-                        _ => return Err(de::Error::custom(unknown_key(&key))),
-                    }
-                    if seen.contains(&key) {
-                        return Err(de::Error::custom(format!("`{key}` is given twice")));
-                    }
-                    seen.push(key);
+        impl Settings {
+            pub(super) fn set(&mut self, key: &str, value: &Json) -> Result<(), Problem> {
+                match key {
+                    $(stringify!($name) => self.$name = read(key, value)?,)+
+                    _ => return Err(unknown_key(key)),
                 }
-                Ok(settings)
+                Ok(())
             }
         }
     };
@@ -141,24 +255,83 @@ settings! {
     sensitive_data = SensitiveData::Allow,
 }
 
-fn unknown_key(key: &str) -> String {
-    let nearest = KEYS
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Block)
+    }
+}
+
+struct Block;
+
+impl<'de> Visitor<'de> for Block {
+    type Value = Settings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a block of session settings")
+    }
+
+    /// `sessions:` with nothing below it.
+    fn visit_unit<E: de::Error>(self) -> Result<Settings, E> {
+        Ok(Settings::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
+        let mut settings = Settings::default();
+        let mut seen = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            settings
+                .set(&key, &map.next_value()?)
+                .map_err(de::Error::custom)?;
+            if seen.contains(&key) {
+                return Err(de::Error::custom(given_twice(&key)));
+            }
+            seen.push(key);
+        }
+        Ok(settings)
+    }
+}
+
+pub(super) fn given_twice(key: &str) -> Problem {
+    Problem::new(key, format!("`{key}` is given twice"))
+}
+
+/// The word that somebody may have meant.
+pub(super) fn nearest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
+    words
         .iter()
-        .map(|known| (strsim::jaro_winkler(key, known), known))
+        .map(|word| {
+            let likeness = strsim::jaro_winkler(&written.to_lowercase(), &word.to_lowercase());
+            (likeness, *word)
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(likeness, _)| *likeness > 0.8)
-        .map_or_else(String::new, |(_, known)| {
-            format!(", did you mean `{known}`?")
-        });
-    format!(
-        "unknown session setting `{key}`{nearest} (the settings are: {})",
-        KEYS.join(", ")
+        .map(|(_, word)| word)
+}
+
+fn unknown_key(key: &str) -> Problem {
+    let hint =
+        nearest(key, KEYS).map_or_else(String::new, |known| format!(", did you mean `{known}`?"));
+    let short: String = key.chars().take(60).collect();
+    Problem::new(
+        key,
+        format!(
+            "unknown session setting `{}`{hint} (the settings are: {})",
+            short.escape_debug(),
+            KEYS.join(", ")
+        ),
     )
 }
 
+/// The value of the cookie is 43 characters, and browsers drop a cookie whose name and value are
+/// over 4096 bytes together (RFC 6265bis, 5.6).
+const MAX_NAME: usize = 4096 - 43;
+
+/// Browsers ignore an attribute beyond this (RFC 6265bis, 5.6).
+const MAX_PATH: usize = 1024;
+
 impl Settings {
-    /// What is wrong with the settings, if anything.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// What is wrong with the settings, if anything; if nothing, the trusted networks.
+    pub(super) fn check(&self) -> Result<Vec<Network>, Problem> {
         let positive = [
             ("timeout_minutes", self.timeout_minutes as usize),
             (
@@ -170,15 +343,114 @@ impl Settings {
         ];
         for (name, number) in positive {
             if number == 0 {
-                return Err(format!("`{name}` must be 1 or more, found 0"));
+                return Err(Problem::new(
+                    name,
+                    format!("`{name}` must be 1 or more, found 0"),
+                ));
             }
         }
         if self.same_site == SameSite::None && !self.secure_cookies {
-            return Err(
-                "`same_site: None` needs `secure_cookies: true`: browsers drop such a cookie otherwise; use `Lax` or `Strict`, or secure cookies"
+            return Err(Problem::new(
+                "same_site",
+                "`same_site: None` needs `secure_cookies: true`: browsers drop such a cookie otherwise; use `Lax` or `Strict`, or secure cookies",
+            ));
+        }
+        self.check_domain()?;
+        self.check_path()?;
+        self.check_cookie_name()?;
+        self.trusted_proxies
+            .iter()
+            .map(|proxy| {
+                proxy.parse().map_err(|()| {
+                    Problem::new(
+                        "trusted_proxies",
+                        format!(
+                            "`trusted_proxies` must be {}, found {proxy:?}",
+                            Vec::ALLOWED
+                        ),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    fn check_domain(&self) -> Result<(), Problem> {
+        let Some(domain) = &self.domain else {
+            return Ok(());
+        };
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        // A last label of digits is an address, and cookies of an address have no domain (RFC 6265,
+        // 5.1.3).
+        let is_address = domain
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+        if domain.len() > 253 || is_address || !domain.split('.').all(label) {
+            return Err(Problem::new(
+                "domain",
+                format!(
+                    "`domain` must be a host name such as `example.com` (letters beyond ASCII as `xn--`), found {domain:?}"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_path(&self) -> Result<(), Problem> {
+        let path = &self.path;
+        let fits = path.starts_with('/')
+            && path.len() <= MAX_PATH
+            && path.bytes().all(|b| matches!(b, b'!'..=b'~') && b != b';');
+        if !fits {
+            return Err(Problem::new(
+                "path",
+                format!(
+                    "`path` must begin with `/` and have no spaces, semicolons or letters beyond ASCII, found {path:?}"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_cookie_name(&self) -> Result<(), Problem> {
+        let Some(name) = &self.cookie_name else {
+            return Ok(());
+        };
+        let problem = |text: String| Err(Problem::new("cookie_name", text));
+        // A token (RFC 9110, 5.6.2).
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(token) {
+            let short: String = name.chars().take(60).collect();
+            return problem(format!(
+                "`cookie_name` must be 1 to {MAX_NAME} letters, digits and characters of `!#$%&'*+-.^_|~`, found {short:?}"
+            ));
+        }
+        // Browsers look at the prefix without regard to case (RFC 6265bis, 5.4).
+        let lower = name.to_ascii_lowercase();
+        if lower.starts_with("__host-") && !self.may_be_host_only() {
+            return problem(
+                "a `cookie_name` that begins with `__Host-` needs `secure_cookies: true`, `path: /` and no `domain`: browsers drop the cookie otherwise"
+                    .to_owned(),
+            );
+        }
+        if lower.starts_with("__secure-") && !self.secure_cookies {
+            return problem(
+                "a `cookie_name` that begins with `__Secure-` needs `secure_cookies: true`: browsers drop the cookie otherwise"
                     .to_owned(),
             );
         }
         Ok(())
+    }
+
+    /// Whether the cookie may have the name prefix that binds it to one host.
+    pub(super) fn may_be_host_only(&self) -> bool {
+        self.secure_cookies && self.domain.is_none() && self.path == "/"
     }
 }

@@ -99,4 +99,8 @@ impl Outcome {
     pub fn removes_cookie(&self) -> bool {
         self.removes_cookie
     }
+
+    pub(super) fn concerns_cookie(&self) -> bool {
+        self.secret.is_some() || self.removes_cookie
+    }
 }

@@ -8,6 +8,7 @@ use kstring::KString;
 use super::outcome::{Outcome, Status};
 use super::overlay::{Overlay, Seen};
 use crate::error::{Error, ErrorKind};
+use crate::events;
 use crate::record::{Change, Limits, NewSession, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
 use crate::shared::Shared;
@@ -34,6 +35,9 @@ pub(super) struct State {
     new_id: Option<SessionId>,
     /// What a transaction has read.
     pub(super) reads: Option<Reads>,
+    /// The last outcome that says something of the cookie, until somebody asks for it: whoever
+    /// committed may have dropped it.
+    pub(super) unsent: Option<Outcome>,
 }
 
 /// Who signs in, and the idle timeout that goes with it.
@@ -107,6 +111,7 @@ impl State {
             visitor: None,
             new_id: None,
             reads: None,
+            unsent: None,
         }
     }
 
@@ -159,6 +164,7 @@ impl State {
                     (Some(visitor), Some(user)) if **visitor != *user
                 );
                 self.rest_on(if foreign {
+                    events::foreign(record.id());
                     Base::Absent
                 } else {
                     Base::Loaded(key, record)
@@ -168,6 +174,9 @@ impl State {
             Ok(None) => {
                 // This very handle has met the session before, so it has ended since.
                 let ended = matches!(credential, Credential::Key(_));
+                if !ended {
+                    events::unknown_secret();
+                }
                 self.rest_on(if ended { Base::Gone } else { Base::Absent });
                 Ok(())
             }
@@ -277,8 +286,10 @@ impl State {
             // Not somebody else's: see `load`.
             self.open(Some(shared))?;
         }
-        if let Some(key) = self.key() {
-            shared.store.destroy(&key)?;
+        if let Some(key) = self.key()
+            && shared.store.destroy(&key)?
+        {
+            events::destroyed(self.record().map(Record::id));
         }
         self.ended = true;
         self.rest_on(Base::Absent);
@@ -287,6 +298,17 @@ impl State {
     }
 
     pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
+        let attempt = self.send_changes(shared)?;
+        if let Attempt::Done(outcome) = &attempt {
+            // What a session that has ended since left to send is void too.
+            if outcome.concerns_cookie() || outcome.status() == Status::Gone {
+                self.unsent = Some(outcome.clone());
+            }
+        }
+        Ok(attempt)
+    }
+
+    fn send_changes(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
         let Some(shared) = shared else {
             return Ok(Attempt::Done(Outcome::new(Status::Unchanged)));
         };
@@ -362,14 +384,16 @@ impl State {
         let key = secret.store_key();
         let mut change = self.change(shared);
         change.clear = false;
+        let id = self.new_id.unwrap_or_else(SessionId::generate);
         change.create = Some(NewSession {
-            id: self.new_id.unwrap_or_else(SessionId::generate),
+            id,
             idle_timeout: shared.config.timeout(),
             absolute_timeout: shared.config.absolute_timeout(),
         });
         match shared.store.commit(&key, &change, shared.now())? {
             Committed::Stored { .. } => {
                 self.committed(key);
+                events::created(id);
                 Ok(Attempt::Done(Outcome {
                     status: Status::Created,
                     secret: Some(secret),
@@ -404,12 +428,16 @@ impl State {
             .transpose()?;
         let new_key = secret.as_ref().map(Secret::store_key);
         change.renew_to = new_key;
+        let id = record.id();
         // The store merges in place if nobody else holds the record.
         drop(record);
         self.rest_on(Base::Unopened(Credential::Key(key)));
         match shared.store.commit(&key, &change, shared.now()) {
             Ok(Committed::Stored { .. }) => {
                 self.committed(new_key.unwrap_or(key));
+                if secret.is_some() {
+                    events::renewed(id);
+                }
                 Ok(Attempt::Done(Outcome {
                     status: Status::Changed,
                     secret,
@@ -417,11 +445,15 @@ impl State {
                 }))
             }
             Ok(Committed::Gone) => {
+                events::gone(id);
                 self.rest_on(Base::Gone);
                 self.forget_changes();
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
             }
-            Ok(Committed::Conflict) => Ok(Attempt::Conflict),
+            Ok(Committed::Conflict) => {
+                events::conflict(id);
+                Ok(Attempt::Conflict)
+            }
             Err(error) => {
                 self.rest_on(Base::Failed(Credential::Key(key), error.clone()));
                 Err(error)

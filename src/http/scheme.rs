@@ -1,0 +1,206 @@
+//! Whether a request came over HTTPS, and who says so.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Request};
+
+use crate::config::{Environment, SessionConfig};
+
+/// The address at the other end of the connection: the visitor's, or a proxy's. Whoever accepts
+/// connections puts it into the extensions of each request.
+///
+/// With the feature `axum` it is not needed: `into_make_service_with_connect_info::<SocketAddr>()`
+/// does the same.
+///
+/// ```
+/// use liquid_session::http::PeerAddr;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(PeerAddr([10, 0, 0, 7].into()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddr(pub IpAddr);
+
+/// In the extensions of a request: its connection was accepted with TLS. For servers that listen
+/// with and without it.
+///
+/// ```
+/// use liquid_session::http::Tls;
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(Tls);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tls;
+
+/// Whether a request may have a session.
+pub(super) fn admits<B>(config: &SessionConfig, https: bool, request: &Request<B>) -> bool {
+    https
+        || config.environment() == Environment::Development
+        || request.extensions().get::<Tls>().is_some()
+        || peer(request).is_some_and(|peer| config.trusts(peer)) && proxy_says_https(request)
+}
+
+fn peer<B>(request: &Request<B>) -> Option<IpAddr> {
+    if let Some(PeerAddr(peer)) = request.extensions().get() {
+        return Some(*peer);
+    }
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::ConnectInfo(peer)) = request
+        .extensions()
+        .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
+    {
+        return Some(peer.ip());
+    }
+    None
+}
+
+/// Proxies append to these headers or leave one of them alone, so a visitor can have written any
+/// part but not all of it: nothing may speak against HTTPS.
+fn proxy_says_https<B>(request: &Request<B>) -> bool {
+    let claims = x_forwarded_proto(request.headers()).chain(forwarded(request.headers()));
+    let mut https = None;
+    for claim in claims {
+        https = Some(https.unwrap_or(true) && claim);
+    }
+    https.unwrap_or_else(|| request.uri().scheme_str() == Some("https"))
+}
+
+fn is_https(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https")
+}
+
+fn x_forwarded_proto(headers: &HeaderMap) -> impl Iterator<Item = bool> + '_ {
+    headers
+        .get_all("x-forwarded-proto")
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|scheme| std::str::from_utf8(scheme).is_ok_and(|scheme| is_https(scheme.trim())))
+}
+
+/// What each hop of `Forwarded` (RFC 7239) says, if it names a scheme at all. A header without any
+/// scheme says nothing; one whose last hop, the nearest proxy's, names none says no: what stands
+/// before it may be the visitor's.
+fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = bool> + '_ {
+    let hops: Vec<Option<bool>> = headers
+        .get_all("forwarded")
+        .iter()
+        .flat_map(|value| match value.to_str() {
+            Ok(value) => split_unquoted(value, ',').map(proto).collect(),
+            Err(_) => vec![Some(false)],
+        })
+        .collect();
+    let silent = hops.iter().all(Option::is_none);
+    let last = hops.len().saturating_sub(1);
+    hops.into_iter()
+        .enumerate()
+        .filter_map(move |(n, hop)| hop.or((n == last && !silent).then_some(false)))
+}
+
+/// The `proto` of one hop; a hop that names two is no proof.
+fn proto(hop: &str) -> Option<bool> {
+    let mut schemes = split_unquoted(hop, ';').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        let named = name.trim().eq_ignore_ascii_case("proto");
+        named.then(|| is_https(value.trim().trim_matches('"')))
+    });
+    let first = schemes.next()?;
+    Some(schemes.fold(first, |all, one| all && one))
+}
+
+/// Splits where the separator is not inside a quoted string.
+fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |c| {
+        let escape = quoted && !escaped && c == '\\';
+        if c == '"' && !escaped {
+            quoted = !quoted;
+        }
+        escaped = escape;
+        c == separator && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn https(uri: &str, headers: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        proxy_says_https(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn every_word_about_the_scheme_must_be_https() {
+        let xfp = "x-forwarded-proto";
+        assert!(https("/", &[(xfp, "https")]));
+        assert!(https("/", &[(xfp, "HTTPS , https")]));
+        assert!(https(
+            "/",
+            &[(xfp, "https"), ("forwarded", "for=192.0.2.1;proto=https")]
+        ));
+        for headers in [
+            &[][..],
+            &[(xfp, "http")],
+            &[(xfp, "")],
+            &[(xfp, "https,http")],
+            &[(xfp, "http,https")],
+            &[(xfp, "https"), (xfp, "http")],
+            &[(xfp, "https"), ("forwarded", "proto=http")],
+            &[(xfp, "http"), ("forwarded", "proto=https")],
+            &[(xfp, "wss")],
+        ] {
+            assert!(!https("/", headers), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_as_rfc_7239_writes_it() {
+        for value in [
+            "proto=https",
+            "for=192.0.2.43; PROTO=Https",
+            "for=\"[2001:db8::17]:47011\";proto=\"https\"",
+            "for=\"a,b;proto=http\";proto=https",
+            "for=\"a\\\",proto=http\";proto=https",
+            "for=192.0.2.1;proto=https, for=192.0.2.2;proto=https",
+            "for=192.0.2.1, for=192.0.2.2;proto=https",
+        ] {
+            assert!(https("/", &[("forwarded", value)]), "{value}");
+        }
+        for value in [
+            "",
+            "for=192.0.2.43",
+            "proto",
+            "proto=http",
+            "proto=https;proto=http",
+            "proto=https, proto=http",
+            "proto=http, proto=https",
+            // The visitor wrote the first hop, the proxy says nothing of the scheme.
+            "proto=https, for=192.0.2.1",
+            "for=\"a,proto=https",
+        ] {
+            assert!(!https("/", &[("forwarded", value)]), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_uri_speaks_only_where_no_header_does() {
+        assert!(https("https://example.com/", &[]));
+        assert!(!https("http://example.com/", &[]));
+        assert!(https(
+            "http://example.com/",
+            &[("x-forwarded-proto", "https")]
+        ));
+        assert!(!https(
+            "https://example.com/",
+            &[("x-forwarded-proto", "http")]
+        ));
+        assert!(https(
+            "https://example.com/",
+            &[("forwarded", "for=192.0.2.1")]
+        ));
+    }
+}
