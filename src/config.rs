@@ -229,16 +229,6 @@ impl SessionConfig {
         self.settings.sensitive_data
     }
 
-    /// Whether plain HTTP has sessions.
-    ///
-    /// ```
-    /// # use liquid_session::{SessionConfig, config::Environment};
-    /// assert_eq!(SessionConfig::default().environment(), Environment::Production);
-    /// ```
-    pub fn environment(&self) -> Environment {
-        self.0.environment
-    }
-
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_bytes: self.settings.max_bytes,
