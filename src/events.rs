@@ -1,7 +1,6 @@
 //! What happens to sessions, for the log (ASVS 5.0, 16.3). With the public handle at most, never with
 //! a secret, a key or a value. Without the feature `tracing` nothing happens here.
 
-#[cfg(feature = "tower")]
 use crate::error::Error;
 use crate::secret::SessionId;
 
@@ -67,8 +66,7 @@ impl Shown for usize {
     }
 }
 
-/// A request was answered with an error because of its session; here is why.
-#[cfg(feature = "tower")]
+/// The store, or the system, failed a request; the cause goes nowhere else.
 pub(crate) fn failed(error: &Error) {
     #[cfg(feature = "tracing")]
     {

@@ -485,7 +485,8 @@ impl Session {
             };
             let mut change = Change::new(limits);
             change.ops = vec![(KString::from_ref(key), Op::Take)];
-            let committed = shared.store.commit(store_key, &change, shared.now())?;
+            let committed = shared.store.commit(store_key, &change, shared.now());
+            let committed = committed.inspect_err(events::failed)?;
             state.lose(key);
             match committed {
                 Committed::Stored { mut taken } => Ok(taken.pop().map(|(_, value)| value)),

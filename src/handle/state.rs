@@ -182,6 +182,7 @@ impl State {
                 Ok(())
             }
             Err(error) => {
+                events::failed(&error);
                 self.rest_on(Base::Failed(credential, error.clone()));
                 Err(error)
             }
@@ -300,7 +301,7 @@ impl State {
             self.open(Some(shared))?;
         }
         if let Some(key) = self.key()
-            && shared.store.destroy(&key)?
+            && shared.store.destroy(&key).inspect_err(events::failed)?
         {
             events::destroyed(self.record().map(Record::id));
         }
@@ -403,7 +404,8 @@ impl State {
             idle_timeout: shared.config.timeout(),
             absolute_timeout: shared.config.absolute_timeout(),
         });
-        match shared.store.commit(&key, &change, shared.now())? {
+        let committed = shared.store.commit(&key, &change, shared.now());
+        match committed.inspect_err(events::failed)? {
             Committed::Stored { .. } => {
                 self.committed(key);
                 events::created(id);
@@ -468,6 +470,7 @@ impl State {
                 Ok(Attempt::Conflict)
             }
             Err(error) => {
+                events::failed(&error);
                 self.rest_on(Base::Failed(Credential::Key(key), error.clone()));
                 Err(error)
             }

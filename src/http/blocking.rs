@@ -3,6 +3,7 @@ use std::panic;
 use tokio::runtime::Handle;
 
 use crate::error::{Error, ErrorKind};
+use crate::events;
 
 /// Runs work that may wait for a store on a thread where waiting harms nobody, and other work where
 /// it is: moving work for the memory store costs a third of the throughput.
@@ -19,11 +20,12 @@ pub(super) async fn run<T: Send + 'static>(
         match ended.try_into_panic() {
             // As if it had happened here.
             Ok(payload) => panic::resume_unwind(payload),
-            Err(cause) => Error::with_source(
-                ErrorKind::Unavailable,
-                "the server is shutting down: the session was not reached",
-                cause,
-            ),
+            Err(cause) => {
+                let problem = "the server is shutting down: the session was not reached";
+                let error = Error::with_source(ErrorKind::Unavailable, problem, cause);
+                events::failed(&error);
+                error
+            }
         }
     })
 }

@@ -9,7 +9,6 @@ use tower_service::Service;
 use super::layer::SessionLayer;
 use super::{blocking, scheme};
 use crate::error::{Error, ErrorKind};
-use crate::events;
 use crate::handle::{Outcome, Session};
 use crate::sessions::Sessions;
 
@@ -106,11 +105,8 @@ async fn finish<B: Default>(
             Ok(cookie) => send(cookie, response.headers_mut()),
             // Not reached: the settings allow only what fits a header.
             Err(cause) => {
-                return opaque(Error::with_source(
-                    ErrorKind::Config,
-                    "the session cookie does not fit a header",
-                    cause,
-                ));
+                let problem = "the session cookie does not fit a header";
+                return opaque(Error::with_source(ErrorKind::Config, problem, cause));
             }
         }
     }
@@ -123,10 +119,6 @@ async fn finish<B: Default>(
 /// The outcome to tell the visitor, and what failed.
 fn commit(session: &Session, failed: bool) -> (Option<Outcome>, Option<Error>) {
     if failed {
-        // The handler's answer may come of it, and the cause would be lost with the changes.
-        if let Some(error) = session.failure() {
-            events::failed(&error);
-        }
         session.discard();
     }
     let error = session.commit().err();
@@ -139,7 +131,6 @@ fn commit(session: &Session, failed: bool) -> (Option<Outcome>, Option<Error>) {
 }
 
 fn opaque<B: Default>(error: Error) -> Response<B> {
-    events::failed(&error);
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.extensions_mut().insert(error);

@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use liquid_session::http::SessionLayer;
-use liquid_session::store::MemoryStore;
-use liquid_session::{Error, ErrorKind, Session, SessionConfig, Sessions};
+use liquid_session::store::{MemoryStore, Revoke};
+use liquid_session::{Error, ErrorKind, Session, SessionConfig, Sessions, Status};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
@@ -135,6 +135,26 @@ async fn the_cookie_of_a_page_that_was_committed_goes_out_whatever_comes_after()
 }
 
 #[tokio::test]
+async fn no_cookie_goes_out_for_a_session_that_ended_before_the_response() {
+    let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    let elsewhere = sessions.clone();
+    let app = Router::new()
+        .route(
+            "/",
+            get(async move |session: Session| {
+                session.login("alice").unwrap();
+                assert_eq!(session.commit().unwrap().status(), Status::Created);
+                session.set("a", 1).unwrap();
+                elsewhere.revoke("alice", Revoke::All).unwrap();
+            }),
+        )
+        .layer(SessionLayer::new(sessions).assume_https());
+    let response = ask(app).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(!response.headers().contains_key("set-cookie"));
+}
+
+#[tokio::test]
 async fn a_page_is_shown_when_the_session_ended_while_it_rendered() {
     let site = Site::new();
     let mut browser = site.browser();
@@ -144,7 +164,7 @@ async fn a_page_is_shown_when_the_session_ended_while_it_rendered() {
     let page = session
         .render_page(move |session| {
             session.set("a", 1)?;
-            sessions.revoke("alice", liquid_session::store::Revoke::All)?;
+            sessions.revoke("alice", Revoke::All)?;
             Ok::<_, Error>("page")
         })
         .await;

@@ -121,7 +121,13 @@ async fn security_13_events_go_to_the_log_with_the_public_handle_only() {
     expect(&["expired sessions removed", "count=1"]);
 
     site.store.set_down(true);
-    for path in ["/ignores_errors", "/get/sesame"] {
+    let mut stranger = site.browser();
+    for (browser, path) in [
+        (&mut browser.clone(), "/ignores_errors"),
+        (&mut browser.clone(), "/get/sesame"),
+        (&mut browser, "/logout"),
+        (&mut stranger, "/set/a/1"),
+    ] {
         assert!(browser.get(path).await.status.is_server_error());
         expect(&["ERROR liquid_session: a session failed", ADDRESS]);
     }
