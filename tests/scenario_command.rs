@@ -320,3 +320,31 @@ fn the_example_of_the_documentation_comes_as_expected() {
         .unwrap();
     assert_eq!((report.passed(), report.failed()), (2, 0), "{report}");
 }
+
+/// In a store that is full, a page renders and its commit fails.
+#[test]
+fn a_commit_that_fails_is_the_request_s_error() {
+    let yaml = "
+about: there is room for one session
+requests:
+  - {browser: first, page: '{% session a = 1 %}', expect_cookie: set}
+  - browser: second
+    page: '{% session a = 2 %}rendered'
+    expect_error: the session store is full
+    expect_session: {}
+    expect_writes: 0
+    expect_cookie: none
+  - browser: third
+    cookie: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+    logout: true
+    page: '{% session a = 3 %}'
+    expect_error: the session store is full
+    expect_cookie: removed
+";
+    let report = Scenario::from_yaml(yaml)
+        .unwrap()
+        .run(MemoryStore::with_capacity(1))
+        .unwrap();
+    assert_eq!(report.failed(), 0, "{report}");
+    assert_eq!(report.requests()[1].output, None, "nobody gets to see it");
+}

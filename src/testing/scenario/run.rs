@@ -97,7 +97,7 @@ impl<'f> Player<'f> {
         let written = &request.written;
         if !written.https.0 && self.sessions.config().environment() == Environment::Production {
             return Session::off(
-                "plain HTTP has no session in production: use HTTPS, or set `environment: development`",
+                "plain HTTP has none in production: serve over HTTPS, or set `environment: development`",
             );
         }
         let jar = self.jars.get(written.browser.0.as_str());
