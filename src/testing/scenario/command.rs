@@ -6,16 +6,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Scenario;
+use crate::error::Error;
 use crate::store::{MemoryStore, SessionStore};
+
+/// Makes a new store, without sessions.
+type NewStore = fn() -> Result<Arc<dyn SessionStore>, Error>;
+
+/// The stores of this build. `memory` is the default.
+const STORES: &[(&str, NewStore)] = &[("memory", || Ok(Arc::new(MemoryStore::new())))];
 
 const HELP: &str = "\
 Plays scenarios: the requests of browsers against a session store, and what must come of them.
 
-usage: scenario [--json] [--store memory] FILE-OR-FOLDER...
+usage: scenario [--json] [--store NAME] FILE-OR-FOLDER...
 
   FILE-OR-FOLDER   a scenario, or a folder with scenarios (*.yml, *.yaml) in it and below it
   --json           one JSON object per request on standard output, the summary on standard error
-  --store NAME     where sessions are kept: memory (the default)
+  --store NAME     where sessions are kept, see below
   --help           this text
 
 exit status: 0 all requests came as expected, 1 some did not,
@@ -54,7 +61,7 @@ pub fn command<A: Into<OsString>>(
     let wanted = match Wanted::read(arguments.into_iter().map(Into::into)) {
         Ok(Some(wanted)) => wanted,
         Ok(None) => {
-            out.write_all(HELP.as_bytes())?;
+            writeln!(out, "{HELP}\nstores of this build: {}", names())?;
             return Ok(0);
         }
         Err(problem) => {
@@ -74,14 +81,10 @@ pub fn command<A: Into<OsString>>(
 
     let (mut passed, mut failed) = (0, 0);
     for scenario in &scenarios {
-        let report = store(&wanted.store).and_then(|store| {
-            let report = scenario.run_on(store);
-            report.map_err(|why| why.to_string())
-        });
-        let report = match report {
+        let report = match (wanted.store)().and_then(|store| scenario.run_on(store)) {
             Ok(report) => report,
-            Err(problem) => {
-                writeln!(err, "{problem}")?;
+            Err(why) => {
+                writeln!(err, "{why}")?;
                 return Ok(2);
             }
         };
@@ -109,7 +112,7 @@ pub fn command<A: Into<OsString>>(
 struct Wanted {
     paths: Vec<PathBuf>,
     json: bool,
-    store: String,
+    store: NewStore,
 }
 
 impl Wanted {
@@ -118,7 +121,7 @@ impl Wanted {
         let mut wanted = Self {
             paths: Vec::new(),
             json: false,
-            store: "memory".to_owned(),
+            store: store("memory")?,
         };
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
@@ -126,7 +129,8 @@ impl Wanted {
                 Some("--json") => wanted.json = true,
                 Some("--store") => {
                     let name = arguments.next().and_then(|name| name.into_string().ok());
-                    wanted.store = name.ok_or("expected a name after `--store`, found none")?;
+                    let name = name.ok_or("expected a name after `--store`, found none")?;
+                    wanted.store = store(&name)?;
                 }
                 Some(option) if option.starts_with('-') => {
                     return Err(format!("unknown option `{option}`"));
@@ -137,17 +141,23 @@ impl Wanted {
         if wanted.paths.is_empty() {
             return Err("expected files or folders with scenarios, found none".to_owned());
         }
-        store(&wanted.store)?;
         Ok(Some(wanted))
     }
 }
 
-/// A new store of this name, without sessions. One line per store.
-fn store(name: &str) -> Result<Arc<dyn SessionStore>, String> {
-    match name {
-        "memory" => Ok(Arc::new(MemoryStore::new())),
-        _ => Err(format!("this build has no store `{name}`, it has: memory")),
+fn store(name: &str) -> Result<NewStore, String> {
+    match STORES.iter().find(|(known, _)| *known == name) {
+        Some((_, new)) => Ok(*new),
+        None => Err(format!(
+            "this build has no store `{name}`, it has: {}",
+            names()
+        )),
     }
+}
+
+fn names() -> String {
+    let names: Vec<_> = STORES.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
 }
 
 /// All scenarios that the paths name, or all that is wrong with them.

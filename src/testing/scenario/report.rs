@@ -216,7 +216,7 @@ fn compare(expected: &Written, came: &Came) -> Vec<String> {
 }
 
 /// YAML's block texts end with a newline that nobody means.
-fn one_line_less(text: &str) -> &str {
+pub(super) fn one_line_less(text: &str) -> &str {
     text.strip_suffix('\n').unwrap_or(text)
 }
 

@@ -7,7 +7,7 @@ use liquid::partials::{InMemorySource, LazyCompiler};
 
 use super::counting::{Counting, Counts};
 use super::format::{File, Request, SetCookie};
-use super::report::{Came, Played, Report};
+use super::report::{Came, Played, Report, one_line_less};
 use crate::clock::ManualClock;
 use crate::config::Environment;
 use crate::error::Error;
@@ -97,7 +97,7 @@ impl<'f> Player<'f> {
         let written = &request.written;
         if !written.https.0 && self.sessions.config().environment() == Environment::Production {
             return Session::off(
-                "plain HTTP has no session in production: use HTTPS, or set `environment: development`",
+                "plain HTTP has none in production: serve over HTTPS, or set `environment: development`",
             );
         }
         let jar = self.jars.get(written.browser.0.as_str());
@@ -132,7 +132,7 @@ impl<'f> Player<'f> {
         let layout = written.layout.as_ref();
         match layout.and_then(|layout| self.file.layouts.get(&layout.value)) {
             Some(layout) => self
-                .render(request, session, layout, Some(page))
+                .render(request, session, layout, Some(one_line_less(&page)))
                 .inspect_err(|_| session.discard()),
             None => Ok(page),
         }
@@ -143,7 +143,7 @@ impl<'f> Player<'f> {
         request: &Request,
         session: &Session,
         source: &str,
-        content: Option<String>,
+        content: Option<&str>,
     ) -> Result<String, Error> {
         let template = self.parser.parse(source)?;
         let mut globals = session.bind(&request.written.globals.0);
