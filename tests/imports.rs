@@ -44,7 +44,6 @@ const DRAWING: &[(&str, &[&str])] = &[
         "tags",
         &["error", "filters", "handle", "render", "value", "view"],
     ),
-    // Plays whole requests, so it knows both ends.
 ];
 
 /// These know nothing of templates, HTTP or tower.
@@ -57,7 +56,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            // Unit tests in a file of their own.
+            && !path.ends_with("tests.rs")
+        {
             found.push(path);
         }
     }

@@ -356,7 +356,8 @@ fn a_sweep_takes_the_longest_expired_first_in_bounded_batches() {
         clock.advance(Duration::from_secs(600));
         begin(&sessions);
     }
-    // Used since, so that its line is out of date.
+    // Used since, so that its line is out of date; and later than all others were, for the order.
+    clock.advance(Duration::from_secs(600));
     let session = sessions.open(&*first);
     session.get("a").unwrap();
     session.commit().unwrap();

@@ -17,9 +17,31 @@ const SCENARIOS: usize = 160;
 /// How many requests are in them at least.
 const REQUESTS: usize = 430;
 
+#[cfg(feature = "redis")]
+#[path = "support/redis_server.rs"]
+mod redis_server;
+#[cfg(feature = "redis")]
+#[path = "support/redis_store.rs"]
+mod redis_store;
+
 #[test]
 fn memory() {
     play(MemoryStore::new);
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn redb() {
+    play(|| {
+        let folder = tempfile::tempdir().unwrap();
+        liquid_session::store::RedbStore::open(folder.path().join("sessions.redb")).unwrap()
+    });
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn redis() {
+    play(redis_store::Served::new);
 }
 
 fn play<S: SessionStore>(store: impl Fn() -> S) {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use liquid_session::{Error, MemoryStore, SessionConfig, Sessions, Status};
+use liquid_session::{Error, MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions, Status};
 
 const THREADS: usize = 8;
 
@@ -68,4 +68,27 @@ fn different_keys_need_no_transaction() {
             assert_eq!(session.get_as::<u64>(&key).unwrap(), Some(n), "{key}");
         }
     }
+}
+
+#[test]
+fn eight_thousand_rendered_transactions_count_to_eight_thousand() {
+    let parser = liquid::ParserBuilder::with_stdlib()
+        .sessions()
+        .build()
+        .unwrap();
+    let page = parser
+        .parse("{% session n = context.session.n | default: 0 | plus: 1 %}{{ context.session.n }}")
+        .unwrap();
+    let globals = liquid::Object::new();
+    let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    let cookie = begin(&sessions);
+    together(|_| {
+        for _ in 0..1_000 {
+            let session = sessions.open(&*cookie);
+            session.transaction(16, |session| session.render(&page, &globals))?;
+        }
+        Ok(())
+    });
+    let n = sessions.open(&*cookie).get_as::<u64>("n").unwrap();
+    assert_eq!(n, Some(8_000));
 }

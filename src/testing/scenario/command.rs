@@ -13,7 +13,35 @@ use crate::store::{MemoryStore, SessionStore};
 type NewStore = fn() -> Result<Arc<dyn SessionStore>, Error>;
 
 /// The stores of this build. `memory` is the default.
-const STORES: &[(&str, NewStore)] = &[("memory", || Ok(Arc::new(MemoryStore::new())))];
+const STORES: &[(&str, NewStore)] = &[
+    ("memory", || Ok(Arc::new(MemoryStore::new()))),
+    #[cfg(feature = "redb")]
+    ("redb", in_a_file),
+    #[cfg(feature = "redis")]
+    ("redis", on_a_server),
+];
+
+/// A file that nobody else finds, and that is gone with the store.
+#[cfg(feature = "redb")]
+fn in_a_file() -> Result<Arc<dyn SessionStore>, Error> {
+    let name = format!("scenario-{}.redb", uuid::Uuid::new_v4());
+    let path = std::env::temp_dir().join(name);
+    let store = crate::store::RedbStore::open(&path);
+    // Unlinked, it stays for who has it open; where a system refuses that, it stays behind.
+    let _ = std::fs::remove_file(&path);
+    Ok(Arc::new(store?))
+}
+
+/// Under a prefix of its own; what a scenario leaves behind, the server removes when it expires.
+#[cfg(feature = "redis")]
+fn on_a_server() -> Result<Arc<dyn SessionStore>, Error> {
+    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
+    let prefix = format!("scenario-{}", uuid::Uuid::new_v4());
+    let store = crate::store::RedisStore::builder(&url)
+        .prefix(prefix)
+        .build()?;
+    Ok(Arc::new(store))
+}
 
 const HELP: &str = "\
 Plays scenarios: the requests of browsers against a session store, and what must come of them.
@@ -22,7 +50,8 @@ usage: scenario [--json] [--store NAME] FILE-OR-FOLDER...
 
   FILE-OR-FOLDER   a scenario, or a folder with scenarios (*.yml, *.yaml) in it and below it
   --json           one JSON object per request on standard output, the summary on standard error
-  --store NAME     where sessions are kept, see below
+  --store NAME     where sessions are kept, see below; `redis` is the server of $REDIS_URL,
+                   or the one on this machine
   --help           this text
 
 exit status: 0 all requests came as expected, 1 some did not,
