@@ -1,5 +1,6 @@
 //! The session of one request.
 
+mod identity;
 mod outcome;
 mod overlay;
 mod pins;
@@ -9,7 +10,6 @@ mod transaction;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kstring::KString;
 use parking_lot::{Mutex, MutexGuard};
@@ -24,9 +24,9 @@ use state::{Attempt, Base, Credential, State};
 use crate::error::{Error, ErrorKind};
 use crate::events;
 use crate::record::{Change, Limits, MAX_KEY_BYTES, Op};
-use crate::secret::{Secret, SessionId};
+use crate::secret::Secret;
 use crate::shared::Shared;
-use crate::store::{Committed, Revoke, SessionInfo};
+use crate::store::Committed;
 use crate::value::Value;
 
 /// Names with a meaning of their own in `context.session`.
@@ -495,49 +495,6 @@ impl Session {
         })
     }
 
-    /// The public handle; `None` until something is stored.
-    ///
-    /// # Errors
-    ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// assert_eq!(session.id()?, None);
-    /// session.set("a", 1)?;
-    /// assert!(session.id()?.is_some());
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn id(&self) -> Result<Option<SessionId>, Error> {
-        let mut state = self.lock();
-        state.open(self.shared())?;
-        Ok(state.id())
-    }
-
-    /// Who is signed in, if anybody.
-    ///
-    /// # Errors
-    ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// session.login("alice")?;
-    /// assert_eq!(session.user()?.as_deref(), Some("alice"));
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn user(&self) -> Result<Option<String>, Error> {
-        let mut state = self.lock();
-        state.open(self.shared())?;
-        let staged = state.login.as_ref().map(|(user, _)| &**user);
-        let user = staged.or_else(|| state.record().and_then(|record| record.user()));
-        Ok(user.map(str::to_owned))
-    }
-
     /// Whether anything of the session was read or written: the answer depends on the cookie, and
     /// wants `Vary: Cookie`.
     ///
@@ -567,176 +524,6 @@ impl Session {
     /// ```
     pub fn changed(&self) -> bool {
         self.lock().has_changes()
-    }
-
-    /// Gives the session a new secret at the commit: same data, same creation time, and the old
-    /// secret is dead. For changes of privilege (ASVS 5.0, 7.2.4).
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NoSession`] where there is none.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// # session.set("a", 1)?;
-    /// # let old = session.commit()?.secret().unwrap().expose();
-    /// let session = sessions.open(&*old);
-    /// session.renew()?;
-    /// let new = session.commit()?.secret().unwrap().expose();
-    /// assert_eq!(sessions.open(&*old).get("a")?, None);
-    /// assert_eq!(sessions.open(&*new).get("a")?, Some(1.into()));
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn renew(&self) -> Result<(), Error> {
-        self.change(|state, _| {
-            state.renew = true;
-            Ok(())
-        })
-    }
-
-    /// Signs a user in at the commit: binds the session to them and [renews](Self::renew) it.
-    ///
-    /// What the visitor had before stays, unless it belonged to another user: then the session is
-    /// emptied first.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NoSession`] where there is none, and what the store says when it can't be
-    /// reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// let session = sessions.open(None);
-    /// session.login("alice")?;
-    /// assert!(session.commit()?.secret().is_some());
-    /// assert_eq!(sessions.sessions_of("alice")?.len(), 1);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn login(&self, user: &str) -> Result<(), Error> {
-        self.sign_in(user, None)
-    }
-
-    /// The same with an idle timeout of its own: "remember me", or the opposite.
-    ///
-    /// # Errors
-    ///
-    /// As for [`login`](Self::login), and [`ErrorKind::Config`] for a timeout of zero.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// session.login_for("alice", Duration::from_secs(15 * 60))?;
-    /// # session.commit()?;
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn login_for(&self, user: &str, idle_timeout: Duration) -> Result<(), Error> {
-        if idle_timeout.as_millis() == 0 {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "an idle timeout must be at least a millisecond, found zero",
-            ));
-        }
-        self.sign_in(user, Some(idle_timeout))
-    }
-
-    fn sign_in(&self, user: &str, idle_timeout: Option<Duration>) -> Result<(), Error> {
-        self.change(|state, _| {
-            let bound_to = state.record().and_then(|record| record.user());
-            if bound_to.is_some_and(|bound| bound != user) {
-                // Not only what this request has seen: another one of the former user may write.
-                state.overlay.clear_all();
-            }
-            state.login = Some((user.into(), idle_timeout));
-            Ok(())
-        })
-    }
-
-    /// Ends the session at once: the record is gone from the store when this returns, and no slower
-    /// request brings it back. The commit then removes the cookie.
-    ///
-    /// What is written afterwards begins a new session.
-    ///
-    /// # Errors
-    ///
-    /// What the store says when it can't be reached; the session is then as it was.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// # session.set("a", 1)?;
-    /// # let cookie = session.commit()?.secret().unwrap().expose();
-    /// let session = sessions.open(&*cookie);
-    /// session.logout()?;
-    /// assert!(session.commit()?.removes_cookie());
-    /// assert_eq!(sessions.open(&*cookie).get("a")?, None);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn logout(&self) -> Result<(), Error> {
-        let Some(shared) = self.shared() else {
-            return Ok(());
-        };
-        self.lock().end(shared)
-    }
-
-    /// The sessions of the user of this session, this one among them.
-    ///
-    /// # Errors
-    ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// assert!(session.siblings()?.is_empty(), "nobody is signed in");
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn siblings(&self) -> Result<Vec<SessionInfo>, Error> {
-        match (self.shared(), self.user()?) {
-            (Some(shared), Some(user)) => shared.store.sessions_of(&user, shared.now()),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// Ends all other sessions of this session's user, at once, and says how many (ASVS 5.0, 7.4.3).
-    ///
-    /// # Errors
-    ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// let phone = sessions.open(None);
-    /// phone.login("alice")?;
-    /// phone.commit()?;
-    /// let laptop = sessions.open(None);
-    /// laptop.login("alice")?;
-    /// laptop.commit()?;
-    /// assert_eq!(laptop.revoke_others()?, 1);
-    /// assert_eq!(sessions.sessions_of("alice")?.len(), 1);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn revoke_others(&self) -> Result<usize, Error> {
-        let id = self.id()?;
-        match (self.shared(), self.user()?, id) {
-            (Some(shared), Some(user), Some(id)) => {
-                let count = shared
-                    .store
-                    .revoke(&user, Revoke::Others(id), shared.now())?;
-                if count > 0 {
-                    events::revoked(count);
-                }
-                Ok(count)
-            }
-            _ => Ok(0),
-        }
     }
 
     /// Drops what this request wrote and staged, and a failure of the store with it. For after a

@@ -109,7 +109,7 @@
 //! begins with `nil`, `null`, `empty`, `blank`, `true` or `false` can't begin a value (keys may); `plus`
 //! and its like reject nil, so write `| default: 0 | plus: 1`; an error of a filter names its input.
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 

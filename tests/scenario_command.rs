@@ -208,8 +208,8 @@ fn wrong_commands_are_status_2() {
     for (arguments, problem) in [
         (&[][..], "expected files or folders"),
         (
-            &["--store", "redb", "x"][..],
-            "this build has no store `redb`, it has: memory",
+            &["--store", "paper", "x"][..],
+            "this build has no store `paper`, it has: memory",
         ),
         (&["x", "--store"][..], "expected a name after `--store`"),
         (&["--jsn", "x"][..], "unknown option `--jsn`"),

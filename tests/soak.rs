@@ -1,6 +1,6 @@
 //! Sixteen threads do everything at once to fifty sessions, for ten seconds, and a checker knows every
 //! write that was acknowledged: nothing is lost, nothing comes back, nothing is somebody else's.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[cfg(feature = "redis")]
 #[path = "support/redis_server.rs"]
@@ -127,9 +127,10 @@ impl Soak {
             36 => {
                 let mut slot = slot.write().unwrap();
                 if Arc::ptr_eq(&slot, &life) {
-                    let cookie = life.cookie.write().unwrap();
+                    // No renewal meanwhile: it would move the session out of the way.
+                    let mut cookie = life.cookie.write().unwrap();
                     self.sessions.open(cookie.as_str()).logout()?;
-                    self.dead.lock().unwrap().push(cookie.clone());
+                    self.dead.lock().unwrap().push(std::mem::take(&mut *cookie));
                     *slot = Life::begin(&self.sessions, life.number);
                 }
             }

@@ -1,4 +1,5 @@
 //! Every store of this crate passes the suite.
+#![allow(clippy::expect_used)]
 
 #[cfg(feature = "redis")]
 #[path = "support/redis_server.rs"]

@@ -174,9 +174,15 @@ fn perform(
         Op::Renew => done(session.renew()?),
         Op::Login(user) => done(session.login(user)?),
         Op::Logout => done(session.logout()?),
-        Op::Discard => done(session.discard()),
+        Op::Discard => {
+            session.discard();
+            done(())
+        }
         Op::Commit => answer(session.commit()?, secrets),
-        Op::Advance(minutes) => done(clock.advance(Duration::from_secs(minutes * 60))),
+        Op::Advance(minutes) => {
+            clock.advance(Duration::from_secs(minutes * 60));
+            done(())
+        }
         Op::Transaction(ops, rival) => {
             let mut attempts = 0;
             let (_, outcome) = session.transaction(2, |session| {
