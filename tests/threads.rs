@@ -85,7 +85,9 @@ fn eight_thousand_rendered_transactions_count_to_eight_thousand() {
     together(|_| {
         for _ in 0..1_000 {
             let session = sessions.open(&*cookie);
-            session.transaction(16, |session| session.render(&page, &globals))?;
+            let (_, outcome) =
+                session.transaction(16, |session| session.render(&page, &globals))?;
+            assert_eq!(outcome.status(), Status::Changed);
         }
         Ok(())
     });

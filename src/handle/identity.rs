@@ -130,9 +130,8 @@ impl Session {
     fn sign_in(&self, user: &str, idle_timeout: Option<Duration>) -> Result<(), Error> {
         self.change(|state, _| {
             let bound_to = state.record().and_then(|record| record.user());
-            let former = state.login.as_ref().map(|(user, _)| &**user).or(bound_to);
             let mut idle_timeout = idle_timeout;
-            if former.is_some_and(|former| former != user) {
+            if bound_to.is_some_and(|bound| bound != user) {
                 // Not only what this request has seen: another one of the former user may write.
                 state.overlay.clear_all();
                 // Nor is the former user's idle timeout this one's.
