@@ -349,6 +349,13 @@ impl Settings {
                 ));
             }
         }
+        if self.sensitive_data != SensitiveData::Allow {
+            // Better no start than a guard that everybody believes in and nobody runs.
+            return Err(Problem::new(
+                "sensitive_data",
+                "`sensitive_data` can only be `allow` in this version, found another: it does not look at what is stored yet",
+            ));
+        }
         if self.same_site == SameSite::None && !self.secure_cookies {
             return Err(Problem::new(
                 "same_site",
