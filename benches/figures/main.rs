@@ -1,0 +1,28 @@
+//! What sessions cost, side by side with what people would use instead.
+//!
+//! `cargo bench` prints the table; `cargo bench -- NAME` only the figures with that in their name.
+//! `cargo bench -- --save-baseline before` and later `--baseline before` compare two states of the
+//! code.
+#![allow(clippy::unwrap_used)]
+
+mod cycle;
+mod held;
+mod pair;
+mod process;
+mod templates;
+
+fn main() {
+    // Some figures need a process of their own: this program runs itself.
+    if process::is_child() {
+        return;
+    }
+    let mut table = pair::Table::new();
+    templates::run(&mut table);
+    process::instructions(&mut table);
+    cycle::run(&mut table);
+    cycle::growth(&mut table);
+    process::memory(&mut table);
+    held::threads(&mut table);
+    held::million(&mut table);
+    table.print();
+}
