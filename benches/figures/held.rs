@@ -110,13 +110,15 @@ pub(crate) fn million(table: &mut Table) {
             SessionConfig::default(),
         );
         let many = fill(&large, 1_000_000);
+        // Side by side, as what comes from a socket is: only the sessions lie far apart.
+        let used: Vec<_> = many.iter().step_by(1_000).cloned().collect();
         let (mut n, mut m) = (0, 0);
         table.pair(
             name,
             "<= 1.3",
             || {
                 n += 1;
-                cycle::read_and_write(&large, &many[n * 997 % 1_000 * 1_000], n as u32);
+                cycle::read_and_write(&large, &used[n % 1_000], n as u32);
             },
             || {
                 m += 1;

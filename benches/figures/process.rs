@@ -28,6 +28,14 @@ pub(crate) fn is_child() -> bool {
         "peer-tiny" => render(templates::TINY, times, false),
         "ours-products" => render(templates::PRODUCTS, times, true),
         "peer-products" => render(templates::PRODUCTS, times, false),
+        "ours-cycle" => {
+            let (sessions, cookie) = crate::cycle::ours(2);
+            (0..times).for_each(|n| crate::cycle::read_and_write(&sessions, &cookie, n as u32));
+        }
+        "ours-read" => {
+            let (sessions, cookie) = crate::cycle::ours(2);
+            (0..times).for_each(|_| crate::cycle::read(&sessions, &cookie));
+        }
         "ours-memory" => hold_ours(times),
         "peer-memory" => hold_peers(times),
         other => panic!("no such work: {other}"),
