@@ -109,6 +109,9 @@
 //! begins with `nil`, `null`, `empty`, `blank`, `true` or `false` can't begin a value (keys may); `plus`
 //! and its like reject nil, so write `| default: 0 | plus: 1`; an error of a filter names its input.
 
+// Shows at each item which feature it needs; the hosts of documentation set `docsrs`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

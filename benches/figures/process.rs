@@ -6,7 +6,7 @@ use liquid_session::{MemoryStore, SessionConfig, Sessions};
 
 use crate::cycle::{Peer, PeerStore, now};
 use crate::pair::{Table, median};
-use crate::templates;
+use crate::{site, templates};
 
 const CHILD: &str = "FIGURES_CHILD";
 
@@ -38,12 +38,15 @@ pub(crate) fn is_child() -> bool {
         }
         "ours-memory" => hold_ours(times),
         "peer-memory" => hold_peers(times),
+        "ours-site" => site::serve(true),
+        "peer-site" => site::serve(false),
         other => panic!("no such work: {other}"),
     }
     true
 }
 
-fn child(work: &str) -> Command {
+/// This program again, to do some work and end.
+pub(crate) fn child(work: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.env(CHILD, work);
     command
