@@ -1,5 +1,6 @@
 //! The session of one request.
 
+mod guard;
 mod identity;
 mod outcome;
 mod overlay;
@@ -198,6 +199,8 @@ impl Session {
     /// - [`ErrorKind::Key`]: the key is empty, too long or reserved (`session_id`, `size`).
     /// - [`ErrorKind::Value`]: a number that is not finite or beyond `i64`.
     /// - [`ErrorKind::Limit`]: bytes, keys or nesting over the limit.
+    /// - [`ErrorKind::Sensitive`]: with `sensitive_data: deny`, what looks like a password, a card
+    ///   number or the like; see [`SensitiveData`](crate::config::SensitiveData).
     /// - [`ErrorKind::NoSession`]: there is no session here.
     /// - What the store says when it can't be reached.
     ///
@@ -225,13 +228,16 @@ impl Session {
         }
         value.check(key)?;
         self.change(|state, limits| {
+            let finding = guard::check(self.shared(), key, &value)?;
             let State {
                 overlay,
                 base,
                 serial,
                 ..
             } = state;
-            overlay.set(key, value, record_of(base), limits, serial)
+            overlay.set(key, value, record_of(base), limits, serial)?;
+            report(finding, key);
+            Ok(())
         })
     }
 
@@ -391,20 +397,24 @@ impl Session {
         self.change(|state, limits| {
             state.note_read(key);
             let current = state.value(key)?;
+            let sum = crate::record::add(key, current.as_ref(), by)?;
+            let finding = guard::check(self.shared(), key, &Value::Int(sum))?;
             let State {
                 overlay,
                 base,
                 serial,
                 ..
             } = state;
-            overlay.increment(
+            let number = overlay.increment(
                 &KString::from_ref(key),
                 by,
                 current.as_ref(),
                 record_of(base),
                 limits,
                 serial,
-            )
+            )?;
+            report(finding, key);
+            Ok(number)
         })
     }
 
@@ -428,7 +438,9 @@ impl Session {
     pub fn append<T: serde::Serialize>(&self, key: &str, item: T) -> Result<(), Error> {
         check_key(key)?;
         let item = Value::from_serialize(&item)?;
+        item.check(key)?;
         self.change(|state, limits| {
+            let finding = guard::check_item(self.shared(), key, &item)?;
             let current = state.value(key)?;
             let State {
                 overlay,
@@ -443,7 +455,9 @@ impl Session {
                 record_of(base),
                 limits,
                 serial,
-            )
+            )?;
+            report(finding, key);
+            Ok(())
         })
     }
 
@@ -662,6 +676,12 @@ fn record_of(base: &Base) -> Option<&crate::record::Record> {
     match base {
         Base::Loaded(_, record) => Some(record),
         _ => None,
+    }
+}
+
+fn report(finding: Option<guard::Finding>, key: &str) {
+    if let Some(finding) = finding {
+        finding.report(key);
     }
 }
 

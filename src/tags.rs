@@ -331,7 +331,19 @@ impl Renderable for Assign {
     fn render_to(&self, _writer: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         let trace = || format!("{{% session {} = {} %}}", self.key, self.source).into();
         let value = self.source.evaluate(runtime).trace_with(trace)?;
-        with_session(runtime, |session| store(session, &self.key, value)).trace_with(trace)
+        let mut sensitive = false;
+        with_session(runtime, |session| {
+            store(session, &self.key, value)
+                .inspect_err(|error| sensitive = error.kind() == ErrorKind::Sensitive)
+        })
+        .trace_with(|| {
+            if sensitive {
+                // The datum may stand in the template itself.
+                "{% session … %}".into()
+            } else {
+                trace()
+            }
+        })
     }
 }
 
