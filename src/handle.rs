@@ -236,7 +236,7 @@ impl Session {
                 ..
             } = state;
             overlay.set(key, value, record_of(base), limits, serial)?;
-            report(finding, key);
+            guard::report(self.shared(), key, finding);
             Ok(())
         })
     }
@@ -397,8 +397,7 @@ impl Session {
         self.change(|state, limits| {
             state.note_read(key);
             let current = state.value(key)?;
-            let sum = crate::record::add(key, current.as_ref(), by)?;
-            let finding = guard::check(self.shared(), key, &Value::Int(sum))?;
+            let finding = guard::check_sum(self.shared(), key, current.as_ref(), by)?;
             let State {
                 overlay,
                 base,
@@ -413,7 +412,7 @@ impl Session {
                 limits,
                 serial,
             )?;
-            report(finding, key);
+            guard::report(self.shared(), key, finding);
             Ok(number)
         })
     }
@@ -438,7 +437,6 @@ impl Session {
     pub fn append<T: serde::Serialize>(&self, key: &str, item: T) -> Result<(), Error> {
         check_key(key)?;
         let item = Value::from_serialize(&item)?;
-        item.check(key)?;
         self.change(|state, limits| {
             let finding = guard::check_item(self.shared(), key, &item)?;
             let current = state.value(key)?;
@@ -456,7 +454,7 @@ impl Session {
                 limits,
                 serial,
             )?;
-            report(finding, key);
+            guard::report(self.shared(), key, finding);
             Ok(())
         })
     }
@@ -676,12 +674,6 @@ fn record_of(base: &Base) -> Option<&crate::record::Record> {
     match base {
         Base::Loaded(_, record) => Some(record),
         _ => None,
-    }
-}
-
-fn report(finding: Option<guard::Finding>, key: &str) {
-    if let Some(finding) = finding {
-        finding.report(key);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::SessionConfig;
@@ -172,26 +172,6 @@ impl Sessions {
         Ok(count)
     }
 
-    /// How many writes `sensitive_data: warn` reported or `deny` refused in this process: a counter
-    /// for hosts that do not collect the events of the feature `tracing`.
-    ///
-    /// ```
-    /// use liquid_session::config::SensitiveData;
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    ///
-    /// let config = SessionConfig::builder().sensitive_data(SensitiveData::Warn).build()?;
-    /// let sessions = Sessions::new(MemoryStore::new(), config);
-    /// let session = sessions.open(None);
-    /// session.set("color", "dark")?;
-    /// assert_eq!(sessions.sensitive_writes(), 0);
-    /// session.set("user_password", "hunter2")?;
-    /// assert_eq!(sessions.sensitive_writes(), 1);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn sensitive_writes(&self) -> u64 {
-        self.shared.sensitive.load(Ordering::Relaxed)
-    }
-
     /// The store.
     ///
     /// ```
@@ -220,6 +200,7 @@ impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
             .field("config", &self.shared.config)
+            .field("sensitive", &self.shared.sensitive)
             .finish_non_exhaustive()
     }
 }

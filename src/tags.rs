@@ -331,19 +331,7 @@ impl Renderable for Assign {
     fn render_to(&self, _writer: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         let trace = || format!("{{% session {} = {} %}}", self.key, self.source).into();
         let value = self.source.evaluate(runtime).trace_with(trace)?;
-        let mut sensitive = false;
-        with_session(runtime, |session| {
-            store(session, &self.key, value)
-                .inspect_err(|error| sensitive = error.kind() == ErrorKind::Sensitive)
-        })
-        .trace_with(|| {
-            if sensitive {
-                // The datum may stand in the template itself.
-                "{% session … %}".into()
-            } else {
-                trace()
-            }
-        })
+        write(runtime, &self.key, value, trace)
     }
 }
 
@@ -359,11 +347,29 @@ impl Renderable for Block {
         let mut text = Vec::new();
         self.body.render_to(&mut text, runtime).trace_with(trace)?;
         let text = String::from_utf8_lossy(&text).into_owned();
-        with_session(runtime, |session| {
-            store(session, &self.key, Value::String(text))
-        })
-        .trace_with(trace)
+        write(runtime, &self.key, Value::String(text), trace)
     }
+}
+
+fn write(
+    runtime: &dyn Runtime,
+    key: &KString,
+    value: Value,
+    trace: impl FnOnce() -> KString,
+) -> Result<()> {
+    let mut sensitive = false;
+    with_session(runtime, |session| {
+        store(session, key, value)
+            .inspect_err(|error| sensitive = error.kind() == ErrorKind::Sensitive)
+    })
+    .trace_with(|| {
+        if sensitive {
+            // The datum may stand in the template itself, or be the key.
+            "{% session … %}".into()
+        } else {
+            trace()
+        }
+    })
 }
 
 /// A blank value removes the key; booleans are data, also `false`.

@@ -78,8 +78,7 @@ pub enum SensitiveData {
     /// They are stored.
     #[default]
     Allow,
-    /// They are stored and reported: as an event with the feature `tracing`, and counted by
-    /// [`Sessions::sensitive_writes`](crate::Sessions::sensitive_writes).
+    /// They are stored, and counted and reported: as an event with the feature `tracing`.
     Warn,
     /// They are refused with [`ErrorKind::Sensitive`](crate::ErrorKind::Sensitive), and counted; what
     /// was stored before stays. The error names the key, never the value.

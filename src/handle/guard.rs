@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use crate::config::SensitiveData;
 use crate::error::{Error, ErrorKind};
 use crate::events;
+use crate::record::add;
 use crate::sensitive::{self, Kind, Place};
 use crate::shared::Shared;
 use crate::value::Value;
@@ -15,7 +16,19 @@ pub(super) fn check(
     key: &str,
     value: &Value,
 ) -> Result<Option<Finding>, Error> {
-    consult(shared, key, || sensitive::find(key, value))
+    consult(shared, key, || Ok(sensitive::find(key, value)))
+}
+
+/// The same for what a number becomes.
+pub(super) fn check_sum(
+    shared: Option<&Shared>,
+    key: &str,
+    current: Option<&Value>,
+    by: i64,
+) -> Result<Option<Finding>, Error> {
+    consult(shared, key, || {
+        Ok(sensitive::find(key, &Value::Int(add(key, current, by)?)))
+    })
 }
 
 /// The same for an element of an array.
@@ -24,29 +37,36 @@ pub(super) fn check_item(
     key: &str,
     item: &Value,
 ) -> Result<Option<Finding>, Error> {
-    consult(shared, key, || sensitive::find_in_item(key, item))
+    consult(shared, key, || {
+        item.check(key)?;
+        Ok(sensitive::find_in_item(key, item))
+    })
 }
 
+/// Does nothing at all unless the settings want a guard.
+#[inline]
 fn consult(
     shared: Option<&Shared>,
     key: &str,
-    find: impl FnOnce() -> Option<(Kind, Place)>,
+    find: impl FnOnce() -> Result<Option<(Kind, Place)>, Error>,
 ) -> Result<Option<Finding>, Error> {
-    let Some(shared) = shared else {
-        return Ok(None);
-    };
-    let handling = shared.config.sensitive_data();
-    if handling == SensitiveData::Allow {
-        return Ok(None);
+    match shared {
+        Some(shared) if shared.config.sensitive_data() != SensitiveData::Allow => {
+            let Some((kind, place)) = find()? else {
+                return Ok(None);
+            };
+            if shared.config.sensitive_data() == SensitiveData::Deny {
+                count(shared);
+                return Err(refused(key, kind, place));
+            }
+            Ok(Some(Finding { kind, place }))
+        }
+        _ => Ok(None),
     }
-    let Some((kind, place)) = find() else {
-        return Ok(None);
-    };
+}
+
+fn count(shared: &Shared) {
     shared.sensitive.fetch_add(1, Ordering::Relaxed);
-    if handling == SensitiveData::Deny {
-        return Err(refused(key, kind, place));
-    }
-    Ok(Some(Finding { kind, place }))
 }
 
 /// Something to report.
@@ -55,10 +75,13 @@ pub(super) struct Finding {
     place: Place,
 }
 
-impl Finding {
-    pub(super) fn report(&self, key: &str) {
-        events::sensitive((self.place != Place::Key).then_some(key), self.kind);
-    }
+/// Reports what is stored now.
+pub(super) fn report(shared: Option<&Shared>, key: &str, finding: Option<Finding>) {
+    let (Some(shared), Some(Finding { kind, place })) = (shared, finding) else {
+        return;
+    };
+    count(shared);
+    events::sensitive((place != Place::Key).then_some(key), kind);
 }
 
 fn refused(key: &str, kind: Kind, place: Place) -> Error {

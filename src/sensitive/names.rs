@@ -21,6 +21,7 @@ const ENDINGS: &[(&[&str], Kind)] = &[
     (&["consumer", "secret"], Kind::ApiKey),
     (&["shared", "secret"], Kind::ApiKey),
     (&["signing", "secret"], Kind::ApiKey),
+    (&["token", "secret"], Kind::ApiKey),
     (&["webhook", "secret"], Kind::ApiKey),
     (&["token"], Kind::Token),
     (&["accesstoken"], Kind::Token),
@@ -32,6 +33,7 @@ const ENDINGS: &[(&[&str], Kind)] = &[
         &["social", "security", "number"],
         Kind::SocialSecurityNumber,
     ),
+    (&["socialsecuritynumber"], Kind::SocialSecurityNumber),
     (&["social", "security", "no"], Kind::SocialSecurityNumber),
     (&["social", "security"], Kind::SocialSecurityNumber),
     (&["card", "number"], Kind::PaymentCard),
@@ -45,6 +47,7 @@ const ENDINGS: &[(&[&str], Kind)] = &[
     (&["credit", "card"], Kind::PaymentCard),
     (&["debit", "card"], Kind::PaymentCard),
     (&["creditcard"], Kind::PaymentCard),
+    (&["creditcardnumber"], Kind::PaymentCard),
     (&["card", "code"], Kind::PaymentCard),
     (&["card", "security", "code"], Kind::PaymentCard),
     (&["cvv"], Kind::PaymentCard),
@@ -116,99 +119,114 @@ const HARMLESS_CARDS: &[&str] = &[
     "sim",
 ];
 
-/// The longest name that is looked at has as many words; what comes before the last ones says little.
-const MAX_WORDS: usize = 8;
-
 /// What kind of datum is kept under such a name; of an array, also in the plural.
 pub(super) fn kind(name: &str, plural: bool) -> Option<Kind> {
-    if !may_match(name.as_bytes()) {
-        return None;
+    let mut before = Words::of(name);
+    // As many as the longest ending has, and one before it; no more are needed, and none is copied.
+    let mut last = [""; 4];
+    for word in last.iter_mut().rev() {
+        *word = before.next().unwrap_or_default();
     }
-    let mut words = words(name);
     if plural
-        && let Some(last) = words.last_mut()
-        && last.len() > 3
-        && last.ends_with('s')
+        && last[3].len() > 3
+        && let Some(singular) = last[3].strip_suffix(['s', 'S'])
     {
-        last.pop();
+        last[3] = singular;
     }
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if is_password(&words) {
-        return Some(Kind::Password);
+    if is_password(&last) {
+        let first = Words::of(name).last().unwrap_or_default();
+        return (!is_one_of(first, STATES)).then_some(Kind::Password);
     }
-    let (ending, kind) = ENDINGS.iter().find(|(ending, _)| words.ends_with(ending))?;
-    let before = words
-        .len()
-        .checked_sub(ending.len() + 1)
-        .and_then(|at| words.get(at))
-        .copied()
-        .unwrap_or_default();
+    let (ending, kind) = ENDINGS.iter().find(|(ending, _)| ends(&last, ending))?;
+    let before = &last[last.len() - ending.len() - 1];
     let harmless = match kind {
-        Kind::Token => HARMLESS_TOKENS.contains(&before),
-        Kind::PaymentCard => HARMLESS_CARDS.contains(&before),
-        _ => false,
+        Kind::Token => HARMLESS_TOKENS,
+        Kind::PaymentCard => HARMLESS_CARDS,
+        _ => &[],
     };
-    (!harmless).then_some(*kind)
+    (!is_one_of(before, harmless)).then_some(*kind)
 }
 
-/// Whether a name holds two letters with which something in the lists above begins: most names do
-/// not, and need not be split.
-fn may_match(name: &[u8]) -> bool {
-    // Of password, key, secret, token, ssn, social, card, cc, cvv, jwt and pwd.
-    const STARTS: [&[u8]; 11] = [
-        b"pa", b"ke", b"se", b"to", b"ss", b"so", b"ca", b"cc", b"cv", b"jw", b"pw",
-    ];
-    name.windows(2)
-        .any(|pair| STARTS.iter().any(|start| pair.eq_ignore_ascii_case(start)))
+fn is_one_of(word: &str, list: &[&str]) -> bool {
+    list.iter().any(|other| word.eq_ignore_ascii_case(other))
 }
 
-fn is_password(words: &[&str]) -> bool {
+/// From the last word on: that is where most names differ.
+fn ends(words: &[&str], ending: &[&str]) -> bool {
+    words
+        .iter()
+        .rev()
+        .zip(ending.iter().rev())
+        .all(|(word, other)| word.eq_ignore_ascii_case(other))
+}
+
+fn is_password(words: &[&str; 4]) -> bool {
     let words = match words {
-        [rest @ .., last] if AFTER_PASSWORD.contains(last) => rest,
-        words => words,
+        [rest @ .., last] if is_one_of(last, AFTER_PASSWORD) => rest,
+        words => &words[1..],
     };
     let Some(last) = words.last() else {
         return false;
     };
-    let state = words.first().is_some_and(|first| STATES.contains(first));
     // `new_pass word`, two words, is as common as `pass_phrase` is not.
-    let in_two = words.ends_with(&["pass", "word"]) || words.ends_with(&["pass", "phrase"]);
-    !state && (PASSWORDS.contains(last) || in_two)
+    is_one_of(last, PASSWORDS)
+        || is_joined(last)
+        || ends(words, &["pass", "word"])
+        || ends(words, &["pass", "phrase"])
 }
 
-/// The last words of a name, in lower case, without digits at their ends.
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    let mut chars = name.chars().peekable();
-    let mut before = ' ';
-    while let Some(c) = chars.next() {
-        let next = chars.peek().copied().unwrap_or(' ');
-        // `apiKey` is two words, and so are `APIKey` and `api_key`.
-        let begins = c.is_uppercase()
-            && (before.is_lowercase()
-                || before.is_numeric()
-                || before.is_uppercase() && next.is_lowercase());
-        if begins || !c.is_alphanumeric() {
-            push(&mut words, &mut word);
-        }
-        if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
-        }
-        before = c;
-    }
-    push(&mut words, &mut word);
-    words
+/// `userpassword`, which is a password, but not `forgotpassword`, which is a state.
+fn is_joined(word: &str) -> bool {
+    const PASSWORD: &str = "password";
+    word.len()
+        .checked_sub(PASSWORD.len())
+        .and_then(|at| word.split_at_checked(at))
+        .is_some_and(|(before, last)| {
+            last.eq_ignore_ascii_case(PASSWORD) && !is_one_of(before, STATES)
+        })
 }
 
-fn push(words: &mut Vec<String>, word: &mut String) {
-    let word = std::mem::take(word);
-    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
-    if word.is_empty() {
-        return;
+/// The words of a name from the last to the first, without digits at their ends. `apiKey` has two,
+/// and so have `APIKey` and `api_key`.
+struct Words<'n> {
+    rest: &'n str,
+}
+
+impl<'n> Words<'n> {
+    fn of(name: &'n str) -> Self {
+        Self { rest: name }
     }
-    if words.len() == MAX_WORDS {
-        words.remove(0);
+}
+
+impl<'n> Iterator for Words<'n> {
+    type Item = &'n str;
+
+    fn next(&mut self) -> Option<&'n str> {
+        // A word of digits alone is none.
+        self.rest = self
+            .rest
+            .trim_end_matches(|c: char| !c.is_alphanumeric() || c.is_ascii_digit());
+        let name = self.rest;
+        let mut start = name.len();
+        let mut chars = name.char_indices().rev().peekable();
+        let mut after = ' ';
+        while let Some((at, c)) = chars.next() {
+            if !c.is_alphanumeric() {
+                break;
+            }
+            start = at;
+            let before = chars.peek().map_or(' ', |(_, before)| *before);
+            if c.is_uppercase()
+                && (before.is_lowercase()
+                    || before.is_numeric()
+                    || before.is_uppercase() && after.is_lowercase())
+            {
+                break;
+            }
+            after = c;
+        }
+        let (rest, word) = name.split_at_checked(start)?;
+        self.rest = rest;
+        (!word.is_empty()).then_some(word)
     }
-    words.push(word.to_owned());
 }

@@ -11,17 +11,37 @@ pub(super) fn in_text(text: &str) -> Option<Kind> {
     if bytes.len() < SHORTEST {
         return None;
     }
-    in_letters(text).or_else(|| {
+    // One pass that branches nowhere. Whatever is looked for has digits, but for a private key, whose
+    // first line has ten hyphens: most texts are none of it, and are told by this.
+    let (mut digits, mut hyphens) = (0_usize, 0_usize);
+    for byte in bytes {
+        digits += usize::from(byte.is_ascii_digit());
+        hyphens += usize::from(*byte == b'-');
+    }
+    if digits == 0 && hyphens < 10 {
+        return None;
+    }
+    in_letters(bytes).or_else(|| {
         // A social security number has the fewest digits.
-        let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
         if digits < 9 { None } else { in_digits(bytes) }
     })
 }
 
 /// Whether a whole number is a card's.
 pub(super) fn is_card(number: i64) -> bool {
-    // The shortest has 13 digits.
-    number >= 1_000_000_000_000 && is_card_number(number.to_string().as_bytes())
+    // The shortest has 13 digits, the longest as many as fit.
+    if number < 1_000_000_000_000 {
+        return false;
+    }
+    let mut digits = [b'0'; LONGEST];
+    let mut start = LONGEST;
+    let mut rest = number.unsigned_abs();
+    while rest > 0 {
+        start -= 1;
+        digits[start] += (rest % 10) as u8;
+        rest /= 10;
+    }
+    is_card_number(&digits[start..])
 }
 
 /// What may stand in an API key after its prefix.
@@ -83,23 +103,33 @@ const API_KEYS: &[(&[u8], Alphabet, usize, usize)] = &[
 ];
 
 /// Private key blocks and API keys.
-fn in_letters(text: &str) -> Option<Kind> {
-    let bytes = text.as_bytes();
+fn in_letters(bytes: &[u8]) -> Option<Kind> {
     let mut before = b' ';
     for (at, &byte) in bytes.iter().enumerate() {
         let starts_word = !before.is_ascii_alphanumeric();
         before = byte;
         match byte {
             b'-' if is_private_key(&bytes[at..]) => return Some(Kind::PrivateKey),
-            b'A' | b'S' | b'g' | b'n' | b'r' | b's' | b'x'
-                if starts_word && is_api_key(&bytes[at..]) =>
-            {
+            _ if starts_word && may_be_api_key(&bytes[at..]) && is_api_key(&bytes[at..]) => {
                 return Some(Kind::ApiKey);
             }
             _ => {}
         }
     }
     None
+}
+
+/// Whether one of the prefixes begins with these two letters: words do so seldom.
+fn may_be_api_key(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [b'A', b'K' | b'S' | b'I', ..]
+            | [b'S', b'G', ..]
+            | [b'g', b'h' | b'i' | b'l', ..]
+            | [b'n', b'p', ..]
+            | [b'r' | b's', b'k', ..]
+            | [b'x', b'o', ..]
+    )
 }
 
 fn is_api_key(bytes: &[u8]) -> bool {
@@ -159,15 +189,31 @@ fn may_start(before: &[u8]) -> bool {
     match before {
         [.., b'+'] => false,
         [.., digit, b'.'] => !digit.is_ascii_digit(),
-        [.., a, b, c, d, b' '] => {
-            let is_iban = a.is_ascii_uppercase()
-                && b.is_ascii_uppercase()
-                && c.is_ascii_digit()
-                && d.is_ascii_digit();
-            !is_iban
-        }
-        _ => true,
+        before => !is_iban(before),
     }
+}
+
+/// Whether a text ends in the beginning of an IBAN as it is printed: country, check digits, and groups
+/// of four.
+fn is_iban(mut text: &[u8]) -> bool {
+    // The longest has 34 letters and digits.
+    for _ in 0..8 {
+        let [head @ .., a, b, c, d, b' '] = text else {
+            return false;
+        };
+        if a.is_ascii_uppercase()
+            && b.is_ascii_uppercase()
+            && c.is_ascii_digit()
+            && d.is_ascii_digit()
+        {
+            return true;
+        }
+        if ![a, b, c, d].iter().all(|byte| byte.is_ascii_alphanumeric()) {
+            return false;
+        }
+        text = head;
+    }
+    false
 }
 
 /// Whether a number that ends before this text ends there.
@@ -284,7 +330,7 @@ fn is_card_number(digits: &[u8]) -> bool {
     let known = SCHEMES.iter().any(|(from, to, len, lengths)| {
         lengths.contains(&digits.len()) && (from..=to).contains(&&number(&digits[..*len]))
     });
-    known && luhn(digits) && !is_ean(digits)
+    known && luhn(digits) && !is_ean(digits) && !is_phone(digits)
 }
 
 fn number(digits: &[u8]) -> u32 {
@@ -319,4 +365,10 @@ fn is_ean(digits: &[u8]) -> bool {
         .map(|(digit, weight)| u32::from(digit - b'0') * weight)
         .sum();
     digits.len() == 13 && sum.is_multiple_of(10)
+}
+
+/// In Germany, Austria and Sweden a phone number with the country's code (49, 43, 46) can have 13
+/// digits. What can be both is that, for the same reason.
+fn is_phone(digits: &[u8]) -> bool {
+    digits.len() == 13 && matches!(digits, [b'4', b'3' | b'6' | b'9', ..])
 }
