@@ -121,17 +121,21 @@ const HARMLESS_CARDS: &[&str] = &[
 
 /// What kind of datum is kept under such a name; of an array, also in the plural.
 pub(super) fn kind(name: &str, plural: bool) -> Option<Kind> {
-    let mut before = Words::of(name);
-    // As many as the longest ending has, and one before it; no more are needed, and none is copied.
-    let mut last = [""; 4];
-    for word in last.iter_mut().rev() {
-        *word = before.next().unwrap_or_default();
-    }
+    let mut words = Words::of(name);
+    let mut word = words.next()?;
     if plural
-        && last[3].len() > 3
-        && let Some(singular) = last[3].strip_suffix(['s', 'S'])
+        && word.len() > 3
+        && let Some(singular) = word.strip_suffix(['s', 'S'])
     {
-        last[3] = singular;
+        word = singular;
+    }
+    if !may_end(word) {
+        return None;
+    }
+    // As many as the longest ending has, and one before it; no more are needed, and none is copied.
+    let mut last = ["", "", "", word];
+    for word in last.iter_mut().rev().skip(1) {
+        *word = words.next().unwrap_or_default();
     }
     if is_password(&last) {
         let first = Words::of(name).last().unwrap_or_default();
@@ -145,6 +149,28 @@ pub(super) fn kind(name: &str, plural: bool) -> Option<Kind> {
         _ => &[],
     };
     (!is_one_of(before, harmless)).then_some(*kind)
+}
+
+/// Whether something in the lists above ends in this word: most names do not, and are told by this.
+fn may_end(word: &str) -> bool {
+    let mut lower = [0; 20];
+    let Some(lower) = lower.get_mut(..word.len()) else {
+        // Longer ones are two words written as one.
+        return true;
+    };
+    lower.copy_from_slice(word.as_bytes());
+    lower.make_ascii_lowercase();
+    match &*lower {
+        b"key" | b"privatekey" | b"apikey" | b"accesskey" | b"secretkey" | b"secret" => true,
+        b"token" | b"accesstoken" | b"authtoken" | b"refreshtoken" | b"jwt" => true,
+        b"ssn" | b"number" | b"no" | b"num" | b"security" | b"socialsecuritynumber" => true,
+        b"card" | b"cardnumber" | b"ccnumber" | b"ccnum" | b"creditcard" => true,
+        b"creditcardnumber" | b"code" | b"cvv" | b"cvc" => true,
+        b"passwd" | b"pwd" | b"passphrase" | b"passcode" | b"word" | b"phrase" => true,
+        b"confirmation" | b"confirm" | b"repeat" | b"again" | b"hash" | b"digest" => true,
+        b"plain" => true,
+        other => other.ends_with(b"password"),
+    }
 }
 
 fn is_one_of(word: &str, list: &[&str]) -> bool {
@@ -228,5 +254,20 @@ impl<'n> Iterator for Words<'n> {
         let (rest, word) = name.split_at_checked(start)?;
         self.rest = rest;
         (!word.is_empty()).then_some(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_ending_is_told_too_early() {
+        let last = ENDINGS.iter().filter_map(|(ending, _)| ending.last());
+        for word in last.chain(PASSWORDS).chain(AFTER_PASSWORD) {
+            assert!(may_end(word), "{word}");
+            assert!(may_end(&word.to_uppercase()), "{word}");
+        }
+        assert!(!may_end("theme"));
     }
 }

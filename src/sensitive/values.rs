@@ -271,9 +271,11 @@ fn starts_with_card(bytes: &[u8]) -> bool {
                 .split_at_checked(run)
                 .is_some_and(|(digits, after)| ends(after) && is_card_number(digits));
     }
-    GROUPS.iter().any(|groups| {
-        grouped(bytes, groups).is_some_and(|(digits, len)| is_card_number(&digits[..len]))
-    })
+    // Nothing else is a first group, and no scheme begins with another digit.
+    matches!((run, bytes.first()), (4 | 6, Some(b'2'..=b'6')))
+        && GROUPS.iter().any(|groups| {
+            grouped(bytes, groups).is_some_and(|(digits, len)| is_card_number(&digits[..len]))
+        })
 }
 
 /// The digits of a number in these groups, between which the same separator stands.
