@@ -9,7 +9,7 @@
 //! entry. The index makes a read in a large session a binary search, and costs a small one two bytes
 //! a key; the one block takes half the memory of keys and values allocated one by one.
 
-use super::MAX_KEY_BYTES;
+use super::{MAX_KEY_BYTES, Size};
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Entries(Box<[u8]>);
@@ -136,6 +136,13 @@ impl Entries {
     pub(crate) fn bytes(&self) -> usize {
         let layout = self.layout();
         self.0.len() - layout.first - layout.count
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        Size {
+            bytes: self.bytes(),
+            keys: self.len(),
+        }
     }
 
     pub(crate) fn at(&self, index: usize) -> (&str, &[u8]) {
