@@ -22,19 +22,23 @@ use source::Source;
 use crate::error::{Error, ErrorKind};
 use crate::filters::{HashKeys, Json, ParseJson, ToHash, ToJson, Uuid};
 use crate::handle::Session;
+use crate::render::{IncludeTag, Level};
 use crate::value::Value;
 use crate::view::{CONTEXT, session_in};
 
 /// Registers everything with `liquid::ParserBuilder`.
 ///
 /// Call it after `with_stdlib()` or `stdlib()`: it replaces liquid-rust's `render` tag with one that
-/// shows `context`, and the later registration wins.
+/// shows `context`, and its `include` with the same under a limit: partials nest 100 levels deep, as in
+/// the reference engine, so that one that includes itself is an error and not the end of the process.
+/// The later registration wins: register an `include` of your own after it.
 ///
 /// | piece | by itself |
 /// |---|---|
 /// | the tag and its block form | `.block(SessionBlock::new())` |
 /// | only the tag | `.tag(SessionTag::new())` |
 /// | `render` that shows `context` | `.tag(RenderTag)` |
+/// | `include` with a limit | only together with the others |
 /// | filters | `.filter(filters::Json)` and so on, see [`filters`](crate::filters) |
 ///
 /// # Example
@@ -88,6 +92,7 @@ fn register<P: PartialCompiler>(
         .block(session)
         .tag(EndSession)
         .tag(RenderTag)
+        .tag(IncludeTag)
         .filter(Json)
         .filter(ToJson)
         .filter(ParseJson)
@@ -252,6 +257,7 @@ impl ParseBlock for SessionBlock {
             Markup::Assign { key, source } => return Ok(Box::new(Assign { key, source })),
             Markup::Block { key } => key,
         };
+        let _level = Level::enter()?;
         match body.parse_all(options) {
             Ok(elements) => {
                 body.assert_empty();
@@ -344,6 +350,7 @@ struct Block {
 impl Renderable for Block {
     fn render_to(&self, _writer: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         let trace = || format!("{{% session {} %}}", self.key).into();
+        let _level = Level::enter()?;
         let mut text = Vec::new();
         self.body.render_to(&mut text, runtime).trace_with(trace)?;
         let text = String::from_utf8_lossy(&text).into_owned();
