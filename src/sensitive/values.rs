@@ -22,8 +22,9 @@ pub(super) fn in_text(text: &str) -> Option<Kind> {
         return None;
     }
     in_letters(bytes).or_else(|| {
-        // A social security number has the fewest digits.
-        if digits < 9 { None } else { in_digits(bytes) }
+        // The shortest card has 13 digits; a social security number has nine, and two hyphens.
+        let enough = digits >= 13 || digits >= 9 && hyphens >= 2;
+        enough.then(|| in_digits(bytes)).flatten()
     })
 }
 
@@ -170,14 +171,18 @@ fn in_digits(bytes: &[u8]) -> Option<Kind> {
     for (at, &byte) in bytes.iter().enumerate() {
         let starts = byte.is_ascii_digit() && !before.is_ascii_alphanumeric();
         before = byte;
-        if !starts || !may_start(&bytes[..at]) {
+        if !starts {
             continue;
         }
-        if is_social_security_number(&bytes[..at], &bytes[at..]) {
-            return Some(Kind::SocialSecurityNumber);
-        }
-        if starts_with_card(&bytes[at..]) {
-            return Some(Kind::PaymentCard);
+        let found = if is_social_security_number(&bytes[..at], &bytes[at..]) {
+            Kind::SocialSecurityNumber
+        } else if starts_with_card(&bytes[at..]) {
+            Kind::PaymentCard
+        } else {
+            continue;
+        };
+        if may_start(&bytes[..at]) {
+            return Some(found);
         }
     }
     None
@@ -272,10 +277,12 @@ fn starts_with_card(bytes: &[u8]) -> bool {
                 .is_some_and(|(digits, after)| ends(after) && is_card_number(digits));
     }
     // Nothing else is a first group, and no scheme begins with another digit.
-    matches!((run, bytes.first()), (4 | 6, Some(b'2'..=b'6')))
-        && GROUPS.iter().any(|groups| {
-            grouped(bytes, groups).is_some_and(|(digits, len)| is_card_number(&digits[..len]))
-        })
+    matches!(
+        (bytes.first(), run, bytes.get(run)),
+        (Some(b'2'..=b'6'), 4 | 6, Some(b' ' | b'-'))
+    ) && GROUPS.iter().any(|groups| {
+        grouped(bytes, groups).is_some_and(|(digits, len)| is_card_number(&digits[..len]))
+    })
 }
 
 /// The digits of a number in these groups, between which the same separator stands.
