@@ -97,3 +97,47 @@ fn many_keys_are_refused() {
     assert_eq!(session.keys().unwrap().len(), 256);
     assert_eq!(session.get("before").unwrap(), Some("kept".into()));
 }
+
+/// What was staged before a transaction counts as a whole, whatever comes first by name.
+#[test]
+fn a_removal_makes_room_in_a_transaction_too() {
+    let sessions = Counted::default().sessions();
+    let session = sessions.open(None);
+    session.set("z", "z".repeat(3_000)).unwrap();
+    let cookie = session.commit().unwrap().secret().unwrap().expose();
+    let session = sessions.open(&*cookie);
+    session.remove("z").unwrap();
+    session.set("a", "a".repeat(3_000)).unwrap();
+    let mut rival = Some(sessions.open(&*cookie));
+    let (n, _) = session
+        .transaction(3, |session| {
+            let n = session.increment("n", 1)?;
+            if let Some(rival) = rival.take() {
+                rival.increment("n", 1)?;
+                let _ = rival.commit()?;
+            }
+            Ok::<_, Error>(n)
+        })
+        .unwrap();
+    assert_eq!(n, 2, "the second attempt");
+    assert_eq!(session.keys().unwrap(), ["a", "n"]);
+
+    // And what is too much as a whole still is.
+    let session = sessions.open(&*cookie);
+    session.set("b", "b".repeat(1_000)).unwrap();
+    let rival = sessions.open(&*cookie);
+    rival.set("c", "c".repeat(1_000)).unwrap();
+    let mut rival = Some(rival);
+    let error = session
+        .transaction(3, |session| {
+            let n = session.increment("n", 1)?;
+            if let Some(rival) = rival.take() {
+                rival.increment("n", 1)?;
+                let _ = rival.commit()?;
+            }
+            Ok::<_, Error>(n)
+        })
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert_eq!(session.keys().unwrap(), ["a", "c", "n"]);
+}
