@@ -50,7 +50,8 @@ pub struct Record {
     version: u64,
     created: Timestamp,
     last_used: Timestamp,
-    idle_timeout: Duration,
+    /// In milliseconds: half the size of a `Duration`, and no arithmetic in 128 bits.
+    idle_timeout: u64,
     ends: Timestamp,
     user: Option<Box<str>>,
     data: Entries,
@@ -127,7 +128,7 @@ impl Record {
     /// }
     /// ```
     pub fn idle_timeout(&self) -> Duration {
-        self.idle_timeout
+        Duration::from_millis(self.idle_timeout)
     }
 
     /// The end of the absolute lifetime; [`Timestamp::MAX`] without one.
@@ -152,7 +153,8 @@ impl Record {
     /// }
     /// ```
     pub fn deadline(&self) -> Timestamp {
-        (self.last_used + self.idle_timeout).min(self.ends)
+        let idle = self.last_used.as_millis().saturating_add(self.idle_timeout);
+        Timestamp::from_millis(idle).min(self.ends)
     }
 
     /// Whether the session has ended by now; a store never hands such a record out.
@@ -177,7 +179,11 @@ impl Record {
     /// }
     /// ```
     pub fn touch_interval(&self) -> Duration {
-        (self.idle_timeout / 20).min(Duration::from_secs(300))
+        Duration::from_millis(self.touch_millis())
+    }
+
+    fn touch_millis(&self) -> u64 {
+        (self.idle_timeout / 20).min(300_000)
     }
 
     /// Whether a use at `now` is worth recording.
@@ -189,7 +195,8 @@ impl Record {
     /// }
     /// ```
     pub fn touch_due(&self, now: Timestamp) -> bool {
-        now > self.last_used && now - self.last_used >= self.touch_interval()
+        let unused = now.as_millis().saturating_sub(self.last_used.as_millis());
+        unused > 0 && unused >= self.touch_millis()
     }
 
     /// Records a use. It never moves back: a clock that jumps ends no session early.
@@ -318,7 +325,7 @@ impl Record {
             self.version,
             self.created.as_millis(),
             self.last_used.as_millis(),
-            self.idle_timeout.as_millis() as u64,
+            self.idle_timeout,
             self.ends.as_millis(),
         ] {
             out.extend_from_slice(&number.to_le_bytes());
@@ -371,7 +378,7 @@ impl Record {
             version,
             created: Timestamp::from_millis(created),
             last_used: Timestamp::from_millis(last_used),
-            idle_timeout: Duration::from_millis(idle_timeout),
+            idle_timeout,
             ends: Timestamp::from_millis(ends),
             user: match signed_in {
                 0 if user.is_empty() => None,
@@ -418,7 +425,7 @@ impl Record {
             version: parts.version,
             created: parts.created,
             last_used: parts.last_used,
-            idle_timeout: parts.idle_timeout,
+            idle_timeout: millis(parts.idle_timeout),
             ends: parts.ends,
             user: parts.user.map(Into::into),
             data: Entries::build(
@@ -429,6 +436,10 @@ impl Record {
             ),
         })
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The longest key: 128 bytes.

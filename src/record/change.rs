@@ -10,7 +10,7 @@ use kstring::KString;
 use smallvec::SmallVec;
 
 use super::entries::Edit;
-use super::{Entries, Record};
+use super::{Entries, Record, millis};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::secret::{SessionId, StoreKey};
@@ -289,7 +289,7 @@ impl Change {
             version: 0,
             created: now,
             last_used: now,
-            idle_timeout: new.idle_timeout,
+            idle_timeout: millis(new.idle_timeout),
             ends: new
                 .absolute_timeout
                 .map_or(Timestamp::MAX, |timeout| now + timeout),
@@ -333,7 +333,7 @@ impl Change {
             record.user = Some(user.clone());
         }
         if let Some(timeout) = self.idle_timeout {
-            record.idle_timeout = timeout;
+            record.idle_timeout = millis(timeout);
         }
         if record.touch_due(now) {
             record.touch(now);

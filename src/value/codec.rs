@@ -164,7 +164,7 @@ fn decode(bytes: &[u8], depth: usize) -> Option<Value> {
         b'n' if rest.is_empty() => Value::Nil,
         b't' if rest.is_empty() => Value::Bool(true),
         b'f' if rest.is_empty() => Value::Bool(false),
-        b'i' => Value::Int(utf8(rest)?.parse().ok()?),
+        b'i' => Value::Int(whole(rest)?),
         b'd' => Value::Float(utf8(rest)?.parse().ok().filter(|n: &f64| n.is_finite())?),
         b's' => Value::String(utf8(rest)?.to_owned()),
         b'D' => Value::Date(time::Date::from_julian_day(utf8(rest)?.parse().ok()?).ok()?),
@@ -187,6 +187,30 @@ fn decode(bytes: &[u8], depth: usize) -> Option<Value> {
         _ => return None,
     };
     Some(value)
+}
+
+/// A whole number as [`Value::encode`] writes it; the most frequent value, so without the detour over
+/// a text.
+fn whole(bytes: &[u8]) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let one_form = match digits {
+        [] => false,
+        [b'0', ..] => bytes == b"0",
+        _ => true,
+    };
+    // Counted down: there is one more number below zero than above.
+    let below_zero = digits.iter().try_fold(0i64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_sub(digit)
+    })?;
+    match (one_form, negative) {
+        (false, _) => None,
+        (true, true) => Some(below_zero),
+        (true, false) => below_zero.checked_neg(),
+    }
 }
 
 fn utf8(bytes: &[u8]) -> Option<&str> {
@@ -312,6 +336,31 @@ mod tests {
             Value::decode(&bytes).unwrap_err().kind(),
             ErrorKind::Corrupt
         );
+    }
+
+    #[test]
+    fn a_whole_number_has_one_form() {
+        for number in [0, 1, -1, 9, 10, i64::MAX, i64::MIN, i64::MIN + 1] {
+            assert_eq!(whole(number.to_string().as_bytes()), Some(number));
+        }
+        for other in [
+            "",
+            "-",
+            "-0",
+            "00",
+            "01",
+            "+1",
+            " 1",
+            "1 ",
+            "1.0",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "99999999999999999999",
+            "1e3",
+            "\u{660}",
+        ] {
+            assert_eq!(whole(other.as_bytes()), None, "{other:?}");
+        }
     }
 
     #[test]
