@@ -6,6 +6,7 @@
 mod at_rest;
 mod atomic;
 mod bounded;
+mod page;
 
 #[cfg(feature = "redis")]
 #[path = "../support/redis_server.rs"]
