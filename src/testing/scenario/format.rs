@@ -96,6 +96,17 @@ impl TryFrom<Written> for Request {
 }
 
 /// What the `Set-Cookie` of an answer does.
+///
+/// ```
+/// use liquid_session::MemoryStore;
+/// use liquid_session::testing::scenario::{Scenario, SetCookie};
+///
+/// let scenario = Scenario::from_yaml("{about: one write, requests: [{page: \"{% session a = 1 %}\"}]}")?;
+/// let report = scenario.run(MemoryStore::new())?;
+/// assert_eq!(report.requests()[0].cookie, SetCookie::Set);
+/// assert_eq!(SetCookie::Removed.to_string(), "removed", "as a scenario has it");
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SetCookie {
