@@ -26,6 +26,7 @@
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
 //!   platformOS](guide::compatibility), [security model](guide::security)
+//! - [When it does not work](guide::mistakes)
 //!
 //! # Where to begin
 //!
