@@ -97,7 +97,7 @@ fn holds_no_secret(sessions: &Sessions, secrets: &[String], dump: &[u8]) {
     };
     assert_eq!(key.as_bytes()[..], Sha256::digest(bytes(&secrets[2]))[..]);
     for stolen in [
-        URL_SAFE_NO_PAD.encode(key.as_bytes()),
+        base64url(key.as_bytes()),
         hex(key.as_bytes()),
         sessions.sessions_of("alice").unwrap()[0].id.to_string(),
     ] {
@@ -107,8 +107,16 @@ fn holds_no_secret(sessions: &Sessions, secrets: &[String], dump: &[u8]) {
     assert_eq!(session.get("sesame").unwrap(), Some("open".into()));
 }
 
+fn base64url(bytes: &[u8]) -> String {
+    let mut text = vec![0; 43];
+    URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
 fn bytes(secret: &str) -> Vec<u8> {
-    URL_SAFE_NO_PAD.decode(secret).unwrap()
+    let mut bytes = vec![0; 32];
+    URL_SAFE_NO_PAD.decode_slice(secret, &mut bytes).unwrap();
+    bytes
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -13,7 +13,7 @@ fn named() -> BTreeMap<usize, Vec<&'static str>> {
     let rows = PAGE.lines().filter_map(|line| {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let number = cells.next()?.parse().ok()?;
-        let tests = cells.last()?.split('`').filter(|t| t.contains("::"));
+        let tests = cells.next_back()?.split('`').filter(|t| t.contains("::"));
         Some((number, tests.collect()))
     });
     rows.collect()
