@@ -11,7 +11,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 # Item, or a pattern of items: why there is no example of its own.
 REASONS = {
@@ -31,17 +30,12 @@ root = pathlib.Path(__file__).resolve().parent.parent
 
 
 def rustdoc_json():
-    """Has rustdoc write its JSON. Unstable, so allowed for rustdoc alone: the dependencies stay as
-    they were built for the documentation."""
-    with tempfile.TemporaryDirectory() as folder:
-        rustdoc = pathlib.Path(folder, "rustdoc")
-        rustdoc.write_text('#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc "$@"\n')
-        rustdoc.chmod(0o755)
-        flags = ["-Z", "unstable-options", "--output-format", "json"]
-        command = ["cargo", "rustdoc", "--quiet", "--package", "liquid-session", "--lib", "--all-features"]
-        environment = {**os.environ, "RUSTDOC": str(rustdoc)}
-        subprocess.run([*command, "--", *flags], cwd=root, env=environment, check=True)
-    target = os.environ.get("CARGO_TARGET_DIR", root / "target")
+    """Has rustdoc write its JSON, which is unstable: hence the wrapper."""
+    command = ["cargo", "rustdoc", "--quiet", "--package", "liquid-session", "--lib", "--all-features"]
+    flags = ["-Z", "unstable-options", "--output-format", "json"]
+    environment = {**os.environ, "RUSTDOC": str(root / ".ci" / "rustdoc")}
+    target = root / "target"
+    subprocess.run([*command, "--target-dir", target, "--", *flags], cwd=root, env=environment, check=True)
     return json.loads(pathlib.Path(target, "doc", "liquid_session.json").read_text())
 
 

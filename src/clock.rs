@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A point in time: milliseconds since 1970-01-01 00:00 UTC.
 ///
@@ -84,7 +84,8 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the operating system.
+/// The clock of the operating system. On Linux the coarse one, which lags up to four milliseconds:
+/// timeouts are minutes, and it costs a sixth.
 ///
 /// ```
 /// use liquid_session::clock::{Clock, SystemClock, Timestamp};
@@ -98,11 +99,20 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         // A system clock before 1970 is broken; the session rules only ask that time does not run
         // away, and zero keeps that.
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Timestamp(since.as_secs() * 1_000 + u64::from(since.subsec_millis()))
+        Timestamp(u64::try_from(millis()).unwrap_or_default())
     }
+}
+
+#[cfg(target_os = "linux")]
+fn millis() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    now.tv_sec.saturating_mul(1_000) + now.tv_nsec / 1_000_000
+}
+
+#[cfg(not(target_os = "linux"))]
+fn millis() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A clock that tests move. Clones are one clock.

@@ -15,7 +15,7 @@ pub use lenient::Lenient;
 use crate::error::{Error, ErrorKind};
 use crate::handle::Session;
 use crate::value::NIL;
-use crate::view::{CONTEXT, SESSION, SessionView, answer};
+use crate::view::{CONTEXT, SESSION, SessionView};
 
 impl Session {
     /// Puts the session under `context.session`, beside the caller's own globals and own `context`
@@ -360,15 +360,14 @@ impl<G: ObjectView + ?Sized> ObjectView for Context<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        index == SESSION || self.own().is_some_and(|own| own.contains_key(index))
+        index == SESSION
+            || self.view.answer(index)
+            || self.own().is_some_and(|own| own.contains_key(index))
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
         if index == SESSION {
             return Some(self.session());
-        }
-        if answer(index, self.view.session()) {
-            return None;
         }
         self.own()?.get(index)
     }
@@ -400,6 +399,7 @@ impl<G: ObjectView + ?Sized> ObjectView for Bound<'_, G> {
 
     fn contains_key(&self, index: &str) -> bool {
         index == CONTEXT
+            || self.context.view.answer_again(index)
             || self.extra.contains_key(index)
             || self.context.globals.contains_key(index)
     }

@@ -484,7 +484,7 @@ impl Session {
                 return Ok(seen);
             };
             let mut change = Change::new(limits);
-            change.ops = vec![(KString::from_ref(key), Op::Take)];
+            change.ops = [(KString::from_ref(key), Op::Take)].into_iter().collect();
             let committed = shared.store.commit(store_key, &change, shared.now());
             let committed = committed.inspect_err(events::failed)?;
             state.lose(key);

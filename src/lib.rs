@@ -67,6 +67,8 @@
         reason = "some lead to what features add"
     )
 )]
+// Shows at each item which feature it needs; the hosts of documentation set `docsrs`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
@@ -79,6 +81,7 @@ mod events;
 pub mod filters;
 pub mod globals;
 #[cfg(any(doc, doctest))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
 mod handle;
 #[cfg(feature = "cookie")]

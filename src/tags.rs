@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind};
 use crate::filters::{HashKeys, Json, ParseJson, ToHash, ToJson, Uuid};
 use crate::handle::Session;
 use crate::value::Value;
-use crate::view::{CONTEXT, session_in};
+use crate::view::{CONTEXT, session_found_before, session_in};
 
 /// Registers everything with `liquid::ParserBuilder`.
 ///
@@ -370,27 +370,16 @@ fn store(session: &Session, key: &KString, value: Value) -> Result<(), Error> {
     }
 }
 
-/// The handle that this render found before.
-#[derive(Default)]
-struct Found(Option<Session>);
-
-/// Does something with the session that the template sees.
+/// Does something with the session that the template sees. It is looked for each time: that costs no
+/// more than to look it up among the registers of the render.
 fn with_session(
     runtime: &dyn Runtime,
     act: impl FnOnce(&Session) -> Result<(), Error>,
 ) -> Result<()> {
-    let mut found = runtime.registers().get_mut::<Found>();
-    if found.0.is_none() {
-        // All registers are one cell: nobody else may look for theirs while this one is held.
-        drop(found);
-        let session = session_in(runtime).ok_or_else(|| no_session(runtime))?;
-        found = runtime.registers().get_mut::<Found>();
-        found.0 = Some(session);
-    }
-    match &found.0 {
-        Some(session) => act(session).map_err(Into::into),
-        None => Ok(()),
-    }
+    let session = session_in(runtime)
+        .or_else(|| session_found_before(runtime))
+        .ok_or_else(|| no_session(runtime))?;
+    act(&session).map_err(Into::into)
 }
 
 fn no_session(runtime: &dyn Runtime) -> liquid_core::Error {

@@ -4,6 +4,7 @@ mod codec;
 mod liquid;
 mod serialize;
 
+pub(crate) use codec::write;
 pub(crate) use liquid::NIL;
 
 use std::collections::BTreeMap;

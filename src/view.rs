@@ -1,6 +1,6 @@
 //! The lazy object behind `context.session`, and how a tag gets from it to the handle.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 
 use liquid_core::model::{DisplayCow, KStringCow, ObjectView, State, Value as LiquidValue};
@@ -14,8 +14,8 @@ pub(crate) const CONTEXT: &str = "context";
 /// The name of the session in it.
 pub(crate) const SESSION: &str = "session";
 
-/// The index by which a tag asks `context` for the handle. A template may type it too, and then
-/// finds nothing: the view answers only while a tag asks.
+/// The key that a tag asks `context` for to get the handle. A template may type it too, and then finds
+/// nothing: the view answers only while a tag asks.
 const HAND_OFF: &str = "\u{0}session handle";
 
 /// Where the view leaves the handle for the tag that asks. A `ValueView` can't be downcast, and a
@@ -33,26 +33,24 @@ thread_local! {
 
 /// The session that a template sees as `context.session`, if its `context` is ours.
 pub(crate) fn session_in(runtime: &dyn Runtime) -> Option<Session> {
+    let context = runtime.try_get(&[CONTEXT.into()])?;
+    let context = context.as_object()?;
+    ask(|| context.contains_key(HAND_OFF))
+}
+
+/// The session that a tag of this render has found before, if the template has given the name
+/// `context` to something else since.
+pub(crate) fn session_found_before(runtime: &dyn Runtime) -> Option<Session> {
+    ask(|| runtime.try_get(&[HAND_OFF.into()]))
+}
+
+fn ask<T>(question: impl FnOnce() -> T) -> Option<Session> {
     SLOT.replace(Slot::Asked);
-    let _ = runtime.try_get(&[CONTEXT.into(), HAND_OFF.into()]);
+    question();
     match SLOT.replace(Slot::Idle) {
         Slot::Answered(session) => Some(session),
         Slot::Idle | Slot::Asked => None,
     }
-}
-
-/// Leaves the handle for the tag, if this is the tag's question.
-pub(crate) fn answer(index: &str, session: &Session) -> bool {
-    if index != HAND_OFF {
-        return false;
-    }
-    SLOT.with_borrow_mut(|slot| {
-        let asked = matches!(slot, Slot::Asked);
-        if asked {
-            *slot = Slot::Answered(session.clone());
-        }
-        asked
-    })
 }
 
 /// `context.session`: reads through to the handle, and keeps what it lent where it is.
@@ -60,7 +58,9 @@ pub(crate) struct SessionView {
     session: Session,
     pins: Pins,
     /// The public handle, once a template asked for it.
-    id: std::cell::OnceCell<Value>,
+    id: OnceCell<Value>,
+    /// A tag has the handle already.
+    handed_over: Cell<bool>,
 }
 
 impl SessionView {
@@ -68,8 +68,28 @@ impl SessionView {
         Self {
             session,
             pins: Pins::default(),
-            id: std::cell::OnceCell::new(),
+            id: OnceCell::new(),
+            handed_over: Cell::new(false),
         }
+    }
+
+    /// Leaves the handle for the tag and says so, if this is the tag's question.
+    #[inline]
+    pub(crate) fn answer(&self, key: &str) -> bool {
+        key == HAND_OFF
+            && SLOT.with_borrow_mut(|slot| {
+                let asked = matches!(slot, Slot::Asked);
+                if asked {
+                    *slot = Slot::Answered(self.session.clone());
+                    self.handed_over.set(true);
+                }
+                asked
+            })
+    }
+
+    /// The same, if a tag has it already.
+    pub(crate) fn answer_again(&self, key: &str) -> bool {
+        self.handed_over.get() && self.answer(key)
     }
 
     pub(crate) fn session(&self) -> &Session {

@@ -28,14 +28,19 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
 pub(crate) fn ours(keys: usize) -> (Sessions, String) {
     let config = SessionConfig::builder().max_keys(2_000).max_bytes(1 << 20);
     let sessions = Sessions::new(MemoryStore::new(), config.build().unwrap());
+    let cookie = fill(&sessions, keys);
+    (sessions, cookie)
+}
+
+/// Opens a session with so many keys and gives its cookie.
+pub(crate) fn fill(sessions: &Sessions, keys: usize) -> String {
     let session = sessions.open(None);
     for key in 0..keys {
         session
             .set(&format!("key{key}"), format!("value {key}"))
             .unwrap();
     }
-    let cookie = session.commit().unwrap().secret().unwrap().expose();
-    (sessions, cookie)
+    session.commit().unwrap().secret().unwrap().expose()
 }
 
 pub(crate) type Peer = tower_sessions::Session;

@@ -9,6 +9,9 @@ mod cycle;
 mod held;
 mod pair;
 mod process;
+mod redb;
+mod redis;
+mod site;
 mod templates;
 
 fn main() {
@@ -24,5 +27,8 @@ fn main() {
     process::memory(&mut table);
     held::threads(&mut table);
     held::million(&mut table);
+    redb::run(&mut table);
+    redis::run(&mut table);
+    site::run(&mut table);
     table.print();
 }

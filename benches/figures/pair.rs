@@ -80,6 +80,7 @@ pub(crate) struct Table {
     criterion: Criterion<Ratio>,
     only: Option<String>,
     rows: Vec<Row>,
+    begun: Instant,
 }
 
 pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
@@ -124,6 +125,37 @@ fn named(arguments: impl Iterator<Item = String>) -> Option<String> {
     None
 }
 
+/// A throughput as a person reads it.
+pub(crate) fn per_second(rate: f64) -> String {
+    match rate {
+        rate if rate < 1e4 => format!("{rate:.0}/s"),
+        rate => format!("{:.0}k/s", rate / 1e3),
+    }
+}
+
+/// Two throughputs, measured alternately, and their ratio.
+pub(crate) fn throughputs(
+    mut ours: impl FnMut() -> f64,
+    mut peer: impl FnMut() -> f64,
+) -> (f64, f64, f64) {
+    let pairs: Vec<_> = (0..PAIRS)
+        .map(|turn| {
+            // Who comes first changes too.
+            if turn % 2 == 0 {
+                (ours(), peer())
+            } else {
+                let peer = peer();
+                (ours(), peer)
+            }
+        })
+        .collect();
+    (
+        median(pairs.iter().map(|(a, _)| *a).collect()),
+        median(pairs.iter().map(|(_, b)| *b).collect()),
+        median(pairs.iter().map(|(a, b)| a / b).collect()),
+    )
+}
+
 fn time(run: &mut dyn FnMut(), times: u64) -> Duration {
     let start = Instant::now();
     for _ in 0..times {
@@ -145,6 +177,7 @@ impl Table {
             criterion,
             only: named(std::env::args().skip(1)),
             rows: Vec::new(),
+            begun: Instant::now(),
         }
     }
 
@@ -233,5 +266,6 @@ impl Table {
                 row.name, row.ours, row.peer, row.target
             );
         }
+        println!("\nmeasured in {} seconds", self.begun.elapsed().as_secs());
     }
 }

@@ -6,7 +6,7 @@ use liquid_session::{MemoryStore, SessionConfig, Sessions};
 
 use crate::cycle::{Peer, PeerStore, now};
 use crate::pair::{Table, median};
-use crate::templates;
+use crate::{site, templates};
 
 const CHILD: &str = "FIGURES_CHILD";
 
@@ -28,14 +28,25 @@ pub(crate) fn is_child() -> bool {
         "peer-tiny" => render(templates::TINY, times, false),
         "ours-products" => render(templates::PRODUCTS, times, true),
         "peer-products" => render(templates::PRODUCTS, times, false),
+        "ours-cycle" => {
+            let (sessions, cookie) = crate::cycle::ours(2);
+            (0..times).for_each(|n| crate::cycle::read_and_write(&sessions, &cookie, n as u32));
+        }
+        "ours-read" => {
+            let (sessions, cookie) = crate::cycle::ours(2);
+            (0..times).for_each(|_| crate::cycle::read(&sessions, &cookie));
+        }
         "ours-memory" => hold_ours(times),
         "peer-memory" => hold_peers(times),
+        "ours-site" => site::serve(true),
+        "peer-site" => site::serve(false),
         other => panic!("no such work: {other}"),
     }
     true
 }
 
-fn child(work: &str) -> Command {
+/// This program again, to do some work and end.
+pub(crate) fn child(work: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.env(CHILD, work);
     command

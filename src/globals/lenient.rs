@@ -11,7 +11,7 @@ use liquid_core::model::{
 
 use super::{Bound, Context, layered_view};
 use crate::value::{NIL, Value};
-use crate::view::{CONTEXT, SESSION, answer};
+use crate::view::{CONTEXT, SESSION};
 
 /// Bound globals whose unknown variables are nil; made by [`Bound::lenient`].
 ///
@@ -124,6 +124,9 @@ impl<G: ObjectView + ?Sized> ObjectView for Lenient<'_, G> {
         if index == CONTEXT {
             return Some(&self.context);
         }
+        if self.context.inner.view.answer_again(index) {
+            return None;
+        }
         if let Some(value) = self.extra.get(index) {
             return Some(value);
         }
@@ -163,9 +166,6 @@ impl<G: ObjectView + ?Sized> ObjectView for LenientContext<'_, G> {
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
         if index == SESSION {
             return Some(self.inner.session());
-        }
-        if answer(index, self.inner.view.session()) {
-            return None;
         }
         let value = self.inner.own().and_then(|own| own.get(index));
         // The engine then asks for the size.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kstring::KString;
+use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
 use crate::record::{Change, Limits, Op, Record, add, not_an};
@@ -12,7 +13,7 @@ use crate::value::Value;
 #[derive(Clone, Default)]
 pub(super) struct Overlay {
     clear: bool,
-    entries: Vec<Entry>,
+    entries: SmallVec<[Entry; 2]>,
     /// The size of the session as this request sees it, and its number of keys.
     bytes: usize,
     keys: usize,
@@ -370,20 +371,16 @@ impl Overlay {
     }
 
     /// Writes down what was done.
-    pub(super) fn describe(&self, change: &mut Change) {
+    pub(super) fn describe(self, change: &mut Change) {
         change.clear = self.clear;
-        change.ops = self
-            .entries
-            .iter()
-            .map(|entry| {
-                let op = match &entry.local {
-                    Local::Set(value) => Op::Set(value.clone()),
-                    Local::Remove => Op::Remove,
-                    Local::Increment { by, .. } => Op::Increment(*by),
-                    Local::Append { items, .. } => Op::Append(items.clone()),
-                };
-                (entry.key.clone(), op)
-            })
-            .collect();
+        for entry in self.entries {
+            let op = match entry.local {
+                Local::Set(value) => Op::Set(value),
+                Local::Remove => Op::Remove,
+                Local::Increment { by, .. } => Op::Increment(by),
+                Local::Append { items, .. } => Op::Append(items),
+            };
+            change.ops.push((entry.key, op));
+        }
     }
 }

@@ -342,13 +342,19 @@ impl State {
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
             }
             Base::Gone => Ok(Attempt::Done(Outcome::new(Status::Unchanged))),
+            Base::Loaded(key, record) if self.has_changes() => {
+                self.merge(*key, record.id(), shared)
+            }
             Base::Loaded(key, record) => {
-                let (key, record) = (*key, record.clone());
-                if self.has_changes() {
-                    self.merge(key, record, shared)
-                } else {
-                    self.touch(key, record, shared)
+                let now = shared.now();
+                if record.touch_due(now) {
+                    let key = *key;
+                    self.rest_on(Base::Unopened(Credential::Key(key)));
+                    // A use that could not be recorded shortens the session a little and is recorded
+                    // the next time: no reason to fail a page that is rendered.
+                    let _ = shared.store.touch(&key, now);
                 }
+                Ok(Attempt::Done(Outcome::new(Status::Unchanged)))
             }
         }
     }
@@ -366,26 +372,9 @@ impl State {
         }
     }
 
-    fn touch(
-        &mut self,
-        key: StoreKey,
-        record: SharedRecord,
-        shared: &Shared,
-    ) -> Result<Attempt, Error> {
-        let now = shared.now();
-        if record.touch_due(now) {
-            drop(record);
-            self.rest_on(Base::Unopened(Credential::Key(key)));
-            // A use that could not be recorded shortens the session a little and is recorded the
-            // next time: no reason to fail a page that is rendered.
-            let _ = shared.store.touch(&key, now);
-        }
-        Ok(Attempt::Done(Outcome::new(Status::Unchanged)))
-    }
-
-    fn change(&self, shared: &Shared) -> Change {
+    fn change(&self, overlay: Overlay, shared: &Shared) -> Change {
         let mut change = Change::new(shared.config.limits());
-        self.overlay.describe(&mut change);
+        overlay.describe(&mut change);
         if let Some((user, idle_timeout)) = &self.login {
             change.user = Some(user.clone());
             change.idle_timeout = *idle_timeout;
@@ -396,7 +385,7 @@ impl State {
     fn create(&mut self, shared: &Shared) -> Result<Attempt, Error> {
         let secret = Secret::generate()?;
         let key = secret.store_key();
-        let mut change = self.change(shared);
+        let mut change = self.change(self.overlay.clone(), shared);
         change.clear = false;
         let id = self.new_id.unwrap_or_else(SessionId::generate);
         change.create = Some(NewSession {
@@ -423,14 +412,15 @@ impl State {
         }
     }
 
-    fn merge(
-        &mut self,
-        key: StoreKey,
-        record: SharedRecord,
-        shared: &Shared,
-    ) -> Result<Attempt, Error> {
-        let mut change = self.change(shared);
-        if let Some(reads) = &self.reads {
+    fn merge(&mut self, key: StoreKey, id: SessionId, shared: &Shared) -> Result<Attempt, Error> {
+        let secret = (self.renew || self.login.is_some())
+            .then(Secret::generate)
+            .transpose()?;
+        let new_key = secret.as_ref().map(Secret::store_key);
+        let overlay = std::mem::take(&mut self.overlay);
+        let mut change = self.change(overlay, shared);
+        change.renew_to = new_key;
+        if let (Some(reads), Some(record)) = (&self.reads, self.record()) {
             change.expect = reads
                 .keys
                 .iter()
@@ -438,14 +428,7 @@ impl State {
                 .collect();
             change.expect_version = reads.whole.then(|| record.version());
         }
-        let secret = (self.renew || self.login.is_some())
-            .then(Secret::generate)
-            .transpose()?;
-        let new_key = secret.as_ref().map(Secret::store_key);
-        change.renew_to = new_key;
-        let id = record.id();
-        // The store merges in place if nobody else holds the record.
-        drop(record);
+        // Lets go of the record: the store merges in place if nobody else holds it.
         self.rest_on(Base::Unopened(Credential::Key(key)));
         match shared.store.commit(&key, &change, shared.now()) {
             Ok(Committed::Stored { .. }) => {
@@ -479,7 +462,9 @@ impl State {
 
     fn committed(&mut self, key: StoreKey) {
         self.rest_on(Base::Unopened(Credential::Key(key)));
-        self.forget_changes();
+        self.renew = false;
+        self.login = None;
+        self.new_id = None;
         self.has_cookie = true;
         self.ended = false;
     }

@@ -1,16 +1,20 @@
 //! What a request did, and how it meets the record as it is by then.
 
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kstring::KString;
 
+use smallvec::SmallVec;
+
+use super::entries::Edit;
 use super::{Entries, Record};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::secret::{SessionId, StoreKey};
-use crate::value::Value;
+use crate::value::{Value, write};
 
 /// How much a session may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +84,7 @@ pub enum Op {
 pub struct Change {
     pub(crate) create: Option<NewSession>,
     pub(crate) clear: bool,
-    pub(crate) ops: Vec<(KString, Op)>,
+    pub(crate) ops: Ops,
     pub(crate) expect: Vec<(KString, Option<Box<[u8]>>)>,
     pub(crate) expect_version: Option<u64>,
     pub(crate) renew_to: Option<StoreKey>,
@@ -88,6 +92,9 @@ pub struct Change {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) limits: Limits,
 }
+
+/// Most requests write a few keys: no allocation for those.
+pub(crate) type Ops = SmallVec<[(KString, Op); 2]>;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewSession {
@@ -126,7 +133,7 @@ impl Change {
         Self {
             create: None,
             clear: false,
-            ops: Vec::new(),
+            ops: Ops::new(),
             expect: Vec::new(),
             expect_version: None,
             renew_to: None,
@@ -304,17 +311,11 @@ impl Change {
         if !as_expected {
             return Ok(Applied::Conflict);
         }
-        let mut taken = Vec::new();
-        if self.clear || !self.ops.is_empty() {
-            let data = self.merge(record, &mut taken)?;
-            let last_key = match &self.ops[..] {
-                [(key, _)] => Some(key.as_str()),
-                _ => None,
-            };
-            self.limits.check(last_key, data.bytes(), data.len())?;
-            record.data = data;
-            record.version += 1;
-        }
+        let taken = if self.clear || !self.ops.is_empty() {
+            self.merge(record)?
+        } else {
+            Vec::new()
+        };
         if let Some(user) = &self.user {
             record.user = Some(user.clone());
         }
@@ -327,51 +328,95 @@ impl Change {
         Ok(Applied::Changed { taken })
     }
 
-    fn merge(&self, record: &Record, taken: &mut Vec<(String, Value)>) -> Result<Entries, Error> {
-        // New values in one buffer; an op that leaves nothing has no span.
-        let mut values = Vec::new();
-        let mut spans = Vec::with_capacity(self.ops.len());
+    /// Gives what was taken.
+    fn merge(&self, record: &mut Record) -> Result<Vec<(String, Value)>, Error> {
+        let nothing;
+        let base = if self.clear {
+            nothing = Entries::empty();
+            &nothing
+        } else {
+            &record.data
+        };
+        let mut taken = Vec::new();
+        let mut results = SmallVec::<[Left<'_>; 8]>::new();
+        let mut edits = SmallVec::<[Edit<'_>; 8]>::new();
         for (key, op) in &self.ops {
-            let current = if self.clear { None } else { record.raw(key) };
-            let start = values.len();
-            match op {
-                Op::Set(value) => value.encode(&mut values),
-                Op::Remove => {}
+            let (current, mut edit) = base.plan(key);
+            let left = match op {
+                Op::Set(value) => Left::Value(value),
+                Op::Remove => Left::Nothing,
                 Op::Take => {
                     if let Some(bytes) = current {
                         taken.push((key.to_string(), Value::decode(bytes)?));
                     }
+                    Left::Nothing
                 }
                 Op::Increment(by) => {
                     let current = current.map(Value::decode).transpose()?;
-                    Value::Int(add(key, current.as_ref(), *by)?).encode(&mut values);
+                    Left::Number(Value::Int(add(key, current.as_ref(), *by)?))
                 }
-                Op::Append(items) => {
-                    match current {
-                        Some(bytes) if bytes.first() == Some(&b'a') => {
-                            values.extend_from_slice(bytes);
-                        }
-                        Some(bytes) => {
-                            return Err(not_an(key, "array", &Value::decode(bytes)?));
-                        }
-                        None => values.push(b'a'),
+                Op::Append(items) => match current {
+                    Some(bytes) if bytes.first() != Some(&b'a') => {
+                        return Err(not_an(key, "array", &Value::decode(bytes)?));
                     }
-                    for item in items {
-                        item.encode_sized(&mut values);
-                    }
+                    // Its own bytes: they move while the block is written anew.
+                    array => Left::Appended(array.unwrap_or(b"a").into(), items),
+                },
+            };
+            edit.len = left.len();
+            edits.push(edit);
+            results.push(left);
+        }
+        let size = base.size_after(&edits);
+        let last_key = match &self.ops[..] {
+            [(key, _)] => Some(key.as_str()),
+            _ => None,
+        };
+        self.limits.check(last_key, size.bytes, size.keys)?;
+        let write = |edit: usize, out: &mut dyn Write| results[edit].write(out);
+        if self.clear {
+            let mut data = Entries::empty();
+            data.edit(&edits, size, write);
+            record.data = data;
+        } else {
+            record.data.edit(&edits, size, write);
+        }
+        record.version += 1;
+        Ok(taken)
+    }
+}
+
+/// What an operation leaves under its key.
+enum Left<'c> {
+    Nothing,
+    Value(&'c Value),
+    Number(Value),
+    Appended(Box<[u8]>, &'c [Value]),
+}
+
+impl Left<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Value(value) => value.encoded_len(),
+            Self::Number(value) => value.encoded_len(),
+            Self::Appended(array, items) => {
+                array.len() + items.iter().map(Value::sized_len).sum::<usize>()
+            }
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) {
+        match self {
+            Self::Nothing => {}
+            Self::Value(value) => value.encode(out),
+            Self::Number(value) => value.encode(out),
+            Self::Appended(array, items) => {
+                write(out, array);
+                for item in *items {
+                    item.encode_sized(out);
                 }
             }
-            spans.push(start..values.len());
-        }
-        let edits = self
-            .ops
-            .iter()
-            .zip(&spans)
-            .map(|((key, _), span)| (key.as_str(), &values[span.clone()]));
-        if self.clear {
-            Ok(Entries::empty().edit(edits))
-        } else {
-            Ok(record.data.edit(edits))
         }
     }
 }

@@ -9,7 +9,27 @@
 //! entry. The index makes a read in a large session a binary search, and costs a small one two bytes
 //! a key; the one block takes half the memory of keys and values allocated one by one.
 
+use std::io::Write;
+use std::ops::Range;
+
 use super::MAX_KEY_BYTES;
+use crate::value::write;
+
+/// A key whose value changes.
+pub(crate) struct Edit<'e> {
+    pub(crate) key: &'e str,
+    /// Where the entry is, and where in the block its value is; or the place that it would get.
+    pub(crate) place: Result<(usize, Range<usize>), usize>,
+    /// The length of its new value; zero removes the key.
+    pub(crate) len: usize,
+}
+
+/// How much entries hold: what the limits are about.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) keys: usize,
+    pub(crate) bytes: usize,
+}
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Entries(Box<[u8]>);
@@ -20,28 +40,82 @@ impl Entries {
     }
 
     /// From entries that are sorted by key, each key once and no longer than [`MAX_KEY_BYTES`].
-    pub(crate) fn build<'e>(entries: impl Iterator<Item = (&'e str, &'e [u8])> + Clone) -> Self {
-        Self::empty().edit(entries)
+    pub(crate) fn build<'e>(entries: impl Iterator<Item = (&'e str, &'e [u8])>) -> Self {
+        let (edits, values): (Vec<_>, Vec<_>) = entries
+            .map(|(key, value)| {
+                let place = Err(0);
+                let len = value.len();
+                (Edit { key, place, len }, value)
+            })
+            .unzip();
+        let empty = Self::empty();
+        let size = empty.size_after(&edits);
+        empty.edited(&edits, size, |edit, out| write(out, values[edit]))
     }
 
-    /// These entries with others laid over them: sorted by key, each key once, an empty value for a
-    /// removal. What lies between two edits is copied as it is.
-    pub(crate) fn edit<'e>(
-        &self,
-        edits: impl Iterator<Item = (&'e str, &'e [u8])> + Clone,
-    ) -> Self {
-        let old = self.layout();
-        let (mut count, mut size) = (old.count, self.0.len() - old.first);
-        for (key, value) in edits.clone() {
-            if let Ok(at) = old.search(key) {
-                count -= 1;
-                size -= old.end(at) - old.start(at);
+    /// The value under a key, and the edit that removes it; with a length, gives it another one.
+    pub(crate) fn plan<'e>(&self, key: &'e str) -> (Option<&[u8]>, Edit<'e>) {
+        let layout = self.layout();
+        let place = match layout.find(key) {
+            Some(index) => Ok((index, layout.value(index))),
+            None => Err(layout.place(key)),
+        };
+        let current = match &place {
+            Ok((_, value)) => Some(&self.0[value.clone()]),
+            Err(_) => None,
+        };
+        let len = 0;
+        (current, Edit { key, place, len })
+    }
+
+    /// What the entries come to with these edits.
+    pub(crate) fn size_after(&self, edits: &[Edit<'_>]) -> Size {
+        let (mut keys, mut bytes) = (self.len(), self.bytes());
+        for edit in edits {
+            if let Ok((_, value)) = &edit.place {
+                keys -= 1;
+                bytes -= edit.key.len() + value.len();
             }
-            if !value.is_empty() {
-                count += 1;
-                size += 1 + key.len() + value.len();
+            if edit.len > 0 {
+                keys += 1;
+                bytes += edit.key.len() + edit.len;
             }
         }
+        Size { keys, bytes }
+    }
+
+    /// Lays edits over the entries: sorted by key, each key once. `write` gives the value of each.
+    pub(crate) fn edit(
+        &mut self,
+        edits: &[Edit<'_>],
+        size: Size,
+        mut write: impl FnMut(usize, &mut dyn Write),
+    ) {
+        // A counter, a flag, a date: mostly the new value is as long as the old one.
+        let in_place = edits.iter().all(
+            |edit| matches!(&edit.place, Ok((_, value)) if edit.len > 0 && edit.len == value.len()),
+        );
+        if !in_place {
+            *self = self.edited(edits, size, write);
+            return;
+        }
+        for (index, edit) in edits.iter().enumerate() {
+            if let Ok((_, value)) = &edit.place {
+                write(index, &mut &mut self.0[value.clone()]);
+            }
+        }
+    }
+
+    /// What lies between two edits is copied as it is.
+    fn edited(
+        &self,
+        edits: &[Edit<'_>],
+        size: Size,
+        mut write: impl FnMut(usize, &mut dyn Write),
+    ) -> Self {
+        let old = self.layout();
+        let count = size.keys;
+        let size = size.bytes + count;
         let width = if size.max(count) <= usize::from(u16::MAX) {
             2
         } else {
@@ -64,19 +138,19 @@ impl Entries {
             block.extend_from_slice(&self.0[old.first + begin..old.first + old.start(to)]);
         };
         let mut at = 0;
-        for (key, value) in edits {
-            let (next, after) = match old.search(key) {
-                Ok(found) => (found, found + 1),
+        for (index, edit) in edits.iter().enumerate() {
+            let (next, after) = match edit.place {
+                Ok((found, _)) => (found, found + 1),
                 Err(place) => (place, place),
             };
             keep(&mut block, &mut starts, at, next);
             at = after;
-            if !value.is_empty() {
+            if edit.len > 0 {
                 let start = block.len() - first;
                 set(&mut block, width, &mut starts, start);
-                block.push(key.len() as u8);
-                block.extend_from_slice(key.as_bytes());
-                block.extend_from_slice(value);
+                block.push(edit.key.len() as u8);
+                block.extend_from_slice(edit.key.as_bytes());
+                write(index, &mut block);
             }
         }
         keep(&mut block, &mut starts, at, old.count);
@@ -117,6 +191,7 @@ impl Entries {
         &self.0
     }
 
+    #[inline]
     fn layout(&self) -> Layout<'_> {
         let width = usize::from(self.0[0]);
         let count = number(&self.0, width, 0);
@@ -145,17 +220,17 @@ impl Entries {
     }
 
     pub(crate) fn position(&self, key: &str) -> Option<usize> {
-        self.layout().search(key).ok()
+        self.layout().find(key)
     }
 
     pub(crate) fn value_at(&self, index: usize) -> &[u8] {
-        self.layout().entry(index).1
+        &self.0[self.layout().value(index)]
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {
         let layout = self.layout();
-        let index = layout.search(key).ok()?;
-        Some(layout.entry(index).1)
+        let value = layout.value(layout.find(key)?);
+        Some(&self.0[value])
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
@@ -174,6 +249,7 @@ struct Layout<'b> {
 
 impl<'b> Layout<'b> {
     /// Where an entry begins, or for the count, where all end.
+    #[inline]
     fn start(&self, index: usize) -> usize {
         if index < self.count {
             number(self.block, self.width, 1 + index)
@@ -182,6 +258,7 @@ impl<'b> Layout<'b> {
         }
     }
 
+    #[inline]
     fn end(&self, index: usize) -> usize {
         self.start(index + 1)
     }
@@ -191,10 +268,50 @@ impl<'b> Layout<'b> {
         entry[1..].split_at(usize::from(entry[0]))
     }
 
+    /// Where a value is.
+    #[inline]
+    fn value(&self, index: usize) -> Range<usize> {
+        let start = self.first + self.start(index);
+        let key_len = usize::from(self.block[start]);
+        start + 1 + key_len..self.first + self.end(index)
+    }
+
+    #[inline]
     fn key(&self, index: usize) -> &'b [u8] {
         let start = self.first + self.start(index);
         let len = usize::from(self.block[start]);
         &self.block[start + 1..start + 1 + len]
+    }
+
+    /// In a small session, to look at each key for sameness is quicker than to compare a few.
+    #[inline]
+    fn find(&self, key: &str) -> Option<usize> {
+        if self.count > 16 {
+            return self.search(key).ok();
+        }
+        let (head, body) = self.block.split_at(self.first);
+        let is_it = |start: usize| match body.get(start..) {
+            Some([len, rest @ ..]) if usize::from(*len) == key.len() => {
+                rest.starts_with(key.as_bytes())
+            }
+            _ => false,
+        };
+        if self.width == 2 {
+            let (starts, _) = head[3..].as_chunks();
+            starts
+                .iter()
+                .position(|start| is_it(usize::from(u16::from_le_bytes(*start))))
+        } else {
+            let (starts, _) = head[5..].as_chunks();
+            starts
+                .iter()
+                .position(|start| is_it(u32::from_le_bytes(*start) as usize))
+        }
+    }
+
+    /// Where a key would come that is not there.
+    fn place(&self, key: &str) -> usize {
+        self.search(key).unwrap_or_else(|place| place)
     }
 
     fn search(&self, key: &str) -> Result<usize, usize> {
@@ -212,6 +329,7 @@ impl<'b> Layout<'b> {
 }
 
 /// A number of the head: the count, then the starts.
+#[inline]
 fn number(block: &[u8], width: usize, index: usize) -> usize {
     let at = 1 + index * width;
     if width == 2 {
@@ -255,7 +373,20 @@ mod tests {
             edits in prop::collection::btree_map("[a-f]{0,2}", prop::collection::vec(any::<u8>(), 0..9), 0..20),
         ) {
             let entries = Entries::build(old.iter().map(|(k, v)| (k.as_str(), v.as_slice())));
-            let edited = entries.edit(edits.iter().map(|(k, v)| (k.as_str(), v.as_slice())));
+            let (list, values): (Vec<_>, Vec<_>) = edits
+                .iter()
+                .filter(|(key, value)| !value.is_empty() || old.contains_key(*key))
+                .map(|(key, value)| {
+                    let mut edit = entries.plan(key).1;
+                    edit.len = value.len();
+                    (edit, value.as_slice())
+                })
+                .unzip();
+            let size = entries.size_after(&list);
+            let mut edited = entries.clone();
+            edited.edit(&list, size, |index, out| write(out, values[index]));
+            prop_assert_eq!(edited.len(), size.keys);
+            prop_assert_eq!(edited.bytes(), size.bytes);
             let mut expected = old;
             for (key, value) in edits {
                 if value.is_empty() {

@@ -18,58 +18,61 @@
 //! The form is canonical: equal values have equal bytes, which is how transactions compare.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use super::{MAX_DEPTH, Value};
 use crate::error::{Error, ErrorKind};
 
 impl Value {
-    /// Appends the stored form.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    /// Writes the stored form to memory.
+    pub(crate) fn encode(&self, out: &mut dyn Write) {
         match self {
-            Self::Nil => out.push(b'n'),
-            Self::Bool(true) => out.push(b't'),
-            Self::Bool(false) => out.push(b'f'),
-            Self::Int(number) => text(out, b'i', format_args!("{number}")),
-            Self::Float(number) => text(out, b'd', format_args!("{number:?}")),
-            Self::String(string) => {
-                out.push(b's');
-                out.extend_from_slice(string.as_bytes());
+            Self::Nil => write(out, b"n"),
+            Self::Bool(true) => write(out, b"t"),
+            Self::Bool(false) => write(out, b"f"),
+            Self::Int(number) => {
+                write(out, b"i");
+                write(out, itoa::Buffer::new().format(*number).as_bytes());
             }
-            Self::Date(date) => text(out, b'D', format_args!("{}", date.to_julian_day())),
+            Self::Float(number) => text(out, format_args!("d{number:?}")),
+            Self::String(string) => {
+                write(out, b"s");
+                write(out, string.as_bytes());
+            }
+            Self::Date(date) => text(out, format_args!("D{}", date.to_julian_day())),
             Self::DateTime(moment) => text(
                 out,
-                b'T',
                 format_args!(
-                    "{}.{}.{}",
+                    "T{}.{}.{}",
                     moment.unix_timestamp(),
                     moment.nanosecond(),
                     moment.offset().whole_seconds()
                 ),
             ),
             Self::Array(items) => {
-                out.push(b'a');
+                write(out, b"a");
                 for item in items {
                     item.encode_sized(out);
                 }
             }
             Self::Object(entries) => {
-                out.push(b'o');
+                write(out, b"o");
                 for (name, value) in entries {
                     length(out, name.len());
-                    out.extend_from_slice(name.as_bytes());
+                    write(out, name.as_bytes());
                     value.encode_sized(out);
                 }
             }
         }
     }
 
-    /// Appends the length of the stored form, then the form: an element of an array.
-    pub(crate) fn encode_sized(&self, out: &mut Vec<u8>) {
+    /// Writes the length of the stored form, then the form: an element of an array.
+    pub(crate) fn encode_sized(&self, out: &mut dyn Write) {
         length(out, self.encoded_len());
         self.encode(out);
     }
 
-    /// How many bytes [`encode`](Self::encode) appends.
+    /// How many bytes [`encode`](Self::encode) writes.
     pub(crate) fn encoded_len(&self) -> usize {
         match self {
             Self::Nil | Self::Bool(_) => 1,
@@ -94,7 +97,8 @@ impl Value {
         }
     }
 
-    fn sized_len(&self) -> usize {
+    /// The same for [`encode_sized`](Self::encode_sized).
+    pub(crate) fn sized_len(&self) -> usize {
         let len = self.encoded_len();
         length_len(len) + len
     }
@@ -110,19 +114,21 @@ impl Value {
     }
 }
 
-fn text(out: &mut Vec<u8>, tag: u8, number: std::fmt::Arguments<'_>) {
-    use std::io::Write as _;
-    out.push(tag);
-    // Writing to a Vec does not fail.
+fn text(out: &mut dyn Write, number: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(number);
 }
 
-fn length(out: &mut Vec<u8>, mut len: usize) {
+/// Writes to memory, which does not fail.
+pub(crate) fn write(out: &mut dyn Write, bytes: &[u8]) {
+    let _ = out.write_all(bytes);
+}
+
+fn length(out: &mut dyn Write, mut len: usize) {
     while len >= 0x80 {
-        out.push(len as u8 | 0x80);
+        write(out, &[len as u8 | 0x80]);
         len >>= 7;
     }
-    out.push(len as u8);
+    write(out, &[len as u8]);
 }
 
 fn length_len(len: usize) -> usize {

@@ -82,7 +82,9 @@ fn a_refused_session_takes_no_room() {
         idle_timeout: HOUR,
         absolute_timeout: None,
     });
-    change.ops = vec![("a".into(), crate::record::Op::Increment(1))];
+    change.ops = [("a".into(), crate::record::Op::Increment(1))]
+        .into_iter()
+        .collect();
     let key = StoreKey::from_bytes([1; 32]);
     let now = ManualClock::new().now();
     for _ in 0..3 {

@@ -24,7 +24,9 @@ fn key(n: u8) -> StoreKey {
 
 fn set(name: &'static str, value: impl Into<Value>) -> Change {
     let mut change = Change::new(LIMITS);
-    change.ops = vec![(name.into(), Op::Set(Arc::new(value.into())))];
+    change.ops = [(name.into(), Op::Set(Arc::new(value.into())))]
+        .into_iter()
+        .collect();
     change
 }
 
