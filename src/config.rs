@@ -29,7 +29,7 @@ use crate::record::Limits;
 /// | `trusted_proxies` | none | a list of addresses and networks (`10.0.0.0/8`) |
 /// | `max_bytes` | 4096 | 1 and more: keys and values in their stored form |
 /// | `max_keys` | 256 | 1 and more |
-/// | `sensitive_data` | `allow` | `allow`; `warn` and `deny` are refused until there is a guard behind them |
+/// | `sensitive_data` | `allow` | `allow`, `warn`, `deny`: see [`SensitiveData`] |
 ///
 /// It is made by [`builder`](Self::builder), read with serde from any format that describes itself,
 /// or with the feature `yaml` by `from_yaml`.

@@ -18,6 +18,9 @@ pub enum ErrorKind {
     Value,
     /// A write goes over a limit of the session.
     Limit,
+    /// A key or a value looks like a password, a card number or the like, and the settings refuse
+    /// such data (`sensitive_data: deny`).
+    Sensitive,
     /// There is no session at hand here.
     NoSession,
     /// Another request changed what a transaction had read, as often as it was tried.

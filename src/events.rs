@@ -1,8 +1,10 @@
 //! What happens to sessions, for the log (ASVS 5.0, 16.3). With the public handle at most, never with
-//! a secret, a key or a value. Without the feature `tracing` nothing happens here.
+//! a secret or a value, and with a key only where it is what somebody has to mend. Without the feature
+//! `tracing` nothing happens here.
 
 use crate::error::Error;
 use crate::secret::SessionId;
+use crate::sensitive::Kind;
 
 /// Under which name a log filters them.
 #[cfg(feature = "tracing")]
@@ -37,6 +39,8 @@ events! {
     foreign(session: SessionId) => WARN, "a session was presented that belongs to another user";
     gone(session: SessionId) => INFO, "session ended while a request was running: its changes are dropped";
     conflict(session: SessionId) => DEBUG, "a transaction met a conflict";
+    /// Without the key where the key is the sensitive datum.
+    sensitive(key: Option<&str>, kind: Kind) => WARN, "sensitive data in a session";
 }
 
 /// How a field stands in an event.
@@ -56,6 +60,20 @@ impl Shown for SessionId {
 impl Shown for Option<SessionId> {
     fn shown(self) -> impl tracing::Value {
         self.map(tracing::field::display)
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Shown for Option<&str> {
+    fn shown(self) -> impl tracing::Value {
+        self
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Shown for Kind {
+    fn shown(self) -> impl tracing::Value {
+        tracing::field::display(self)
     }
 }
 

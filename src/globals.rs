@@ -13,7 +13,7 @@ use liquid_core::{Object, ValueView};
 pub use lenient::Lenient;
 
 use crate::error::{Error, ErrorKind};
-use crate::handle::Session;
+use crate::handle::{Savepoint, Session};
 use crate::value::NIL;
 use crate::view::{CONTEXT, SESSION, SessionView};
 
@@ -55,8 +55,8 @@ impl Session {
     }
 
     /// Renders a template with the session under `context.session`. When that fails, what this
-    /// render wrote is taken back, so that an error page on the same handle can still be rendered
-    /// and committed.
+    /// render wrote is taken back, also when it panics, so that an error page on the same handle can
+    /// still be rendered and committed.
     ///
     /// # Errors
     ///
@@ -107,18 +107,26 @@ impl Session {
         template: &Template,
         globals: &dyn ObjectView,
     ) -> Result<String, Error> {
-        let before = self.savepoint();
+        let mut undo = Undo(self, Some(self.savepoint()));
         let rendered = template.render(globals);
         match (rendered, self.failure()) {
-            (Ok(output), None) => Ok(output),
-            (_, Some(failure)) => {
-                self.roll_back(before);
-                Err(failure)
+            (Ok(output), None) => {
+                undo.1 = None;
+                Ok(output)
             }
-            (Err(error), None) => {
-                self.roll_back(before);
-                Err(error.into())
-            }
+            (_, Some(failure)) => Err(failure),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+}
+
+/// Takes back what was written since, unless told otherwise: also when a filter panics.
+struct Undo<'s>(&'s Session, Option<Savepoint>);
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = self.1.take() {
+            self.0.roll_back(before);
         }
     }
 }

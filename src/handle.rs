@@ -1,5 +1,6 @@
 //! The session of one request.
 
+mod guard;
 mod identity;
 mod outcome;
 mod overlay;
@@ -198,6 +199,8 @@ impl Session {
     /// - [`ErrorKind::Key`]: the key is empty, too long or reserved (`session_id`, `size`).
     /// - [`ErrorKind::Value`]: a number that is not finite or beyond `i64`.
     /// - [`ErrorKind::Limit`]: bytes, keys or nesting over the limit.
+    /// - [`ErrorKind::Sensitive`]: with `sensitive_data: deny`, what looks like a password, a card
+    ///   number or the like; see [`SensitiveData`](crate::config::SensitiveData).
     /// - [`ErrorKind::NoSession`]: there is no session here.
     /// - What the store says when it can't be reached.
     ///
@@ -225,13 +228,16 @@ impl Session {
         }
         value.check(key)?;
         self.change(|state, limits| {
+            let finding = guard::check(self.shared(), key, &value)?;
             let State {
                 overlay,
                 base,
                 serial,
                 ..
             } = state;
-            overlay.set(key, value, record_of(base), limits, serial)
+            overlay.set(key, value, record_of(base), limits, serial)?;
+            guard::report(self.shared(), key, finding);
+            Ok(())
         })
     }
 
@@ -391,20 +397,23 @@ impl Session {
         self.change(|state, limits| {
             state.note_read(key);
             let current = state.value(key)?;
+            let finding = guard::check_sum(self.shared(), key, current.as_ref(), by)?;
             let State {
                 overlay,
                 base,
                 serial,
                 ..
             } = state;
-            overlay.increment(
+            let number = overlay.increment(
                 &KString::from_ref(key),
                 by,
                 current.as_ref(),
                 record_of(base),
                 limits,
                 serial,
-            )
+            )?;
+            guard::report(self.shared(), key, finding);
+            Ok(number)
         })
     }
 
@@ -429,6 +438,7 @@ impl Session {
         check_key(key)?;
         let item = Value::from_serialize(&item)?;
         self.change(|state, limits| {
+            let finding = guard::check_item(self.shared(), key, &item)?;
             let current = state.value(key)?;
             let State {
                 overlay,
@@ -443,7 +453,9 @@ impl Session {
                 record_of(base),
                 limits,
                 serial,
-            )
+            )?;
+            guard::report(self.shared(), key, finding);
+            Ok(())
         })
     }
 

@@ -89,6 +89,7 @@ pub mod http;
 mod record;
 mod render;
 mod secret;
+mod sensitive;
 mod sessions;
 mod shared;
 pub mod store;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use change::{Applied, Change, Op};
-pub(crate) use change::{Limits, NewSession, add, not_an};
+pub(crate) use change::{Limits, NewSession, Size, add, not_an};
 pub(crate) use entries::Entries;
 
 use crate::clock::Timestamp;
@@ -240,6 +240,10 @@ impl Record {
     /// ```
     pub fn bytes(&self) -> usize {
         self.data.bytes()
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        self.data.size()
     }
 
     /// The value under a key.

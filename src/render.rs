@@ -1,17 +1,23 @@
 //! `{% render %}` as liquid-rust has it, with `context` visible inside.
 
+mod include;
+mod nesting;
+
 use std::collections::HashMap;
 use std::io::Write;
 
 use liquid_core::error::ResultLiquidExt as _;
-use liquid_core::model::{KString, KStringRef, ValueCow};
+use liquid_core::model::{KString, KStringRef, Value, ValueCow};
 use liquid_core::parser::TryMatchToken;
 use liquid_core::runtime::{GlobalFrame, Interrupt, InterruptRegister, SandboxedStackFrame};
 use liquid_core::{
     Error, Expression, Language, ParseTag, Renderable, Result, Runtime, TagReflection,
     TagTokenIter, ValueView as _,
 };
-use liquid_lib::stdlib::{ForloopObject, RangeExpression};
+use liquid_lib::stdlib::{ForloopObject, Range, RangeExpression};
+
+pub(crate) use include::IncludeTag;
+pub(crate) use nesting::Level;
 
 use crate::view::{CONTEXT, session_in};
 
@@ -19,7 +25,7 @@ use crate::view::{CONTEXT, session_in};
 /// platformOS documents it ("you can access global objects like `context`").
 ///
 /// Everything else is hidden from the partial, as in liquid-rust; without a bound session, `context`
-/// is too. [`ParserBuilderExt::sessions`](crate::ParserBuilderExt::sessions) registers it in place of
+/// is too. Partials go 100 levels deep, so that one that renders itself ends in an error. [`ParserBuilderExt::sessions`](crate::ParserBuilderExt::sessions) registers it in place of
 /// liquid-rust's.
 ///
 /// ```
@@ -176,6 +182,7 @@ impl Render {
         runtime: &dyn Runtime,
         describe: impl FnOnce() -> (KString, KString),
     ) -> Result<Option<Interrupt>> {
+        let _level = Level::enter()?;
         let scope = GlobalFrame::new(SandboxedStackFrame::new(runtime, root));
         let partial = scope
             .partials()
@@ -189,6 +196,24 @@ impl Render {
         let interrupt = scope.registers().get_mut::<InterruptRegister>().reset();
         Ok(interrupt)
     }
+}
+
+type Items<'r> = Box<dyn Iterator<Item = ValueCow<'r>> + 'r>;
+
+/// How many items there are, and these. Numbers are counted one by one: a range can be longer than
+/// memory.
+fn items<'r>(range: &'r Range<'_>) -> Result<(usize, Items<'r>)> {
+    let Range::Counted(first, last) = *range else {
+        let items = range.evaluate()?;
+        return Ok((items.len(), Box::new(items.into_iter())));
+    };
+    // The engine counts in i64.
+    let length = (i128::from(last) - i128::from(first) + 1).clamp(0, i64::MAX.into());
+    let numbers = (first..=last).map(|number| ValueCow::Owned(Value::scalar(number)));
+    Ok((
+        usize::try_from(length).unwrap_or(usize::MAX),
+        Box::new(numbers),
+    ))
 }
 
 impl Renderable for Render {
@@ -209,9 +234,8 @@ impl Renderable for Render {
         };
 
         let range = range.evaluate(runtime).trace_with(|| self.trace())?;
-        let items = range.evaluate()?;
-        let length = items.len();
-        for (index, item) in items.into_iter().enumerate() {
+        let (length, items) = items(&range)?;
+        for (index, item) in items.enumerate() {
             let forloop = ForloopObject::new(index, length);
             let mut root = self.root(runtime)?;
             root.insert("forloop".into(), ValueCow::Borrowed(&forloop));

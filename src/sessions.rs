@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::SessionConfig;
@@ -62,6 +63,7 @@ impl Sessions {
                 config,
                 clock,
                 leases: Leases::default(),
+                sensitive: AtomicU64::default(),
             }),
         }
     }
@@ -200,6 +202,7 @@ impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
             .field("config", &self.shared.config)
+            .field("sensitive", &self.shared.sensitive)
             .finish_non_exhaustive()
     }
 }

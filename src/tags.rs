@@ -22,19 +22,23 @@ use source::Source;
 use crate::error::{Error, ErrorKind};
 use crate::filters::{HashKeys, Json, ParseJson, ToHash, ToJson, Uuid};
 use crate::handle::Session;
+use crate::render::{IncludeTag, Level};
 use crate::value::Value;
 use crate::view::{CONTEXT, session_found_before, session_in};
 
 /// Registers everything with `liquid::ParserBuilder`.
 ///
 /// Call it after `with_stdlib()` or `stdlib()`: it replaces liquid-rust's `render` tag with one that
-/// shows `context`, and the later registration wins.
+/// shows `context`, and its `include` with the same under a limit: partials nest 100 levels deep, as in
+/// the reference engine, so that one that includes itself is an error and not the end of the process.
+/// The later registration wins: register an `include` of your own after it.
 ///
 /// | piece | by itself |
 /// |---|---|
 /// | the tag and its block form | `.block(SessionBlock::new())` |
 /// | only the tag | `.tag(SessionTag::new())` |
 /// | `render` that shows `context` | `.tag(RenderTag)` |
+/// | `include` with a limit | only together with the others |
 /// | filters | `.filter(filters::Json)` and so on, see [`filters`](crate::filters) |
 ///
 /// # Example
@@ -88,6 +92,7 @@ fn register<P: PartialCompiler>(
         .block(session)
         .tag(EndSession)
         .tag(RenderTag)
+        .tag(IncludeTag)
         .filter(Json)
         .filter(ToJson)
         .filter(ParseJson)
@@ -252,6 +257,7 @@ impl ParseBlock for SessionBlock {
             Markup::Assign { key, source } => return Ok(Box::new(Assign { key, source })),
             Markup::Block { key } => key,
         };
+        let _level = Level::enter()?;
         match body.parse_all(options) {
             Ok(elements) => {
                 body.assert_empty();
@@ -331,7 +337,7 @@ impl Renderable for Assign {
     fn render_to(&self, _writer: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         let trace = || format!("{{% session {} = {} %}}", self.key, self.source).into();
         let value = self.source.evaluate(runtime).trace_with(trace)?;
-        with_session(runtime, |session| store(session, &self.key, value)).trace_with(trace)
+        write(runtime, &self.key, value, trace)
     }
 }
 
@@ -344,14 +350,33 @@ struct Block {
 impl Renderable for Block {
     fn render_to(&self, _writer: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         let trace = || format!("{{% session {} %}}", self.key).into();
+        let _level = Level::enter()?;
         let mut text = Vec::new();
         self.body.render_to(&mut text, runtime).trace_with(trace)?;
         let text = String::from_utf8_lossy(&text).into_owned();
-        with_session(runtime, |session| {
-            store(session, &self.key, Value::String(text))
-        })
-        .trace_with(trace)
+        write(runtime, &self.key, Value::String(text), trace)
     }
+}
+
+fn write(
+    runtime: &dyn Runtime,
+    key: &KString,
+    value: Value,
+    trace: impl FnOnce() -> KString,
+) -> Result<()> {
+    let mut sensitive = false;
+    with_session(runtime, |session| {
+        store(session, key, value)
+            .inspect_err(|error| sensitive = error.kind() == ErrorKind::Sensitive)
+    })
+    .trace_with(|| {
+        if sensitive {
+            // The datum may stand in the template itself, or be the key.
+            "{% session … %}".into()
+        } else {
+            trace()
+        }
+    })
 }
 
 /// A blank value removes the key; booleans are data, also `false`.

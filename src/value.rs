@@ -78,6 +78,8 @@ impl Value {
     /// - a map whose keys are neither texts, numbers nor booleans,
     /// - what the type's own `Serialize` refuses.
     ///
+    /// [`ErrorKind::Limit`] for what nests deeper than 128 levels.
+    ///
     /// # Example
     ///
     /// ```

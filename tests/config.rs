@@ -23,7 +23,7 @@ fn every_setting_reads_into_its_getter() {
             "secure_cookies": true, "same_site": "Strict", "domain": "shop.example.com",
             "path": "/shop", "cookie_name": "__Secure-cart", "environment": "development",
             "trusted_proxies": ["10.0.0.0/8", "::1"], "max_bytes": 5, "max_keys": 6,
-            "sensitive_data": "allow"}"#,
+            "sensitive_data": "deny"}"#,
     )
     .unwrap();
     assert!(!config.is_enabled());
@@ -84,10 +84,6 @@ fn a_value_of_the_wrong_type_is_named_with_what_is_allowed_and_found() {
     refused(
         r#"{"same_site": "none"}"#,
         &["`Lax`, `Strict` or `None`", "did you mean `None`?"],
-    );
-    refused(
-        r#"{"sensitive_data": "deny"}"#,
-        &["`sensitive_data` can only be `allow` in this version"],
     );
     refused(
         r#"{"sensitive_data": "refuse"}"#,

@@ -16,17 +16,26 @@ use std::path::{Path, PathBuf};
 const DRAWING: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
-    ("events", &["error", "secret"]),
+    ("events", &["error", "secret", "sensitive"]),
     ("config", &["error", "record"]),
     ("secret", &["error"]),
     ("value", &["error"]),
+    ("sensitive", &["value"]),
     ("record", &["clock", "error", "secret", "value"]),
     ("store", &["clock", "error", "record", "secret", "value"]),
     ("shared", &["clock", "config", "secret", "store"]),
     (
         "handle",
         &[
-            "error", "events", "record", "secret", "shared", "store", "value",
+            "config",
+            "error",
+            "events",
+            "record",
+            "secret",
+            "sensitive",
+            "shared",
+            "store",
+            "value",
         ],
     ),
     (

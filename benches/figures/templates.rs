@@ -5,6 +5,7 @@ use std::hint::black_box;
 use liquid::model::Value;
 use liquid::partials::{EagerCompiler, InMemorySource};
 use liquid::{ObjectView, Template, ValueView};
+use liquid_session::config::SensitiveData;
 use liquid_session::{MemoryStore, ParserBuilderExt as _, Session, SessionConfig, Sessions};
 
 use crate::pair::Table;
@@ -100,6 +101,7 @@ pub(crate) fn run(table: &mut Table) {
         );
     }
 
+    guarded(table, &globals);
     storefront(table, &session, &globals, &plain);
     for keys in [1, 100, 1_000] {
         let tags = |tag: &str, prefix: &str| {
@@ -117,6 +119,26 @@ pub(crate) fn run(table: &mut Table) {
                 session.discard();
             },
             || render(&peer, &globals),
+        );
+    }
+}
+
+/// What the guard against sensitive data costs a write.
+fn guarded(table: &mut Table, globals: &liquid::Object) {
+    let [warn, allow] = [SensitiveData::Warn, SensitiveData::Allow].map(|handling| {
+        let config = SessionConfig::builder().sensitive_data(handling);
+        Sessions::new(MemoryStore::new(), config.build().unwrap()).open(None)
+    });
+    for (name, value) in [
+        ("25 letters", "'abcdefghijklmnopqrstuvwxy'"),
+        ("25 characters with digits", "'order 2026-000123 of 3456'"),
+    ] {
+        let template = parse(&format!("{{% session k = {value} %}}"));
+        table.pair(
+            &format!("sensitive_data: warn against allow, {name}"),
+            "printed",
+            || render(&template, &warn.bind(globals)),
+            || render(&template, &allow.bind(globals)),
         );
     }
 }

@@ -43,7 +43,29 @@ pub enum Environment {
     Development,
 }
 
-/// What happens to data that have no place in a session, such as passwords and card numbers.
+/// What happens to data that have no place in a session, when a template or the host writes them.
+///
+/// | kind | keys that end in | values |
+/// |---|---|---|
+/// | password | `password`, `passwd`, `pwd`, `passphrase`, `passcode`; also before `confirmation`, `hash` and the like | |
+/// | API key | `api_key`, `access_key`, `secret_key`, `client_secret` and the like | the forms of AWS, GitHub, GitLab, Stripe, Slack, Google, SendGrid, npm, OpenAI, Anthropic |
+/// | token | `token`, `jwt` | |
+/// | private key | `private_key` | `-----BEGIN … PRIVATE KEY-----` |
+/// | US social security number | `ssn`, `social_security_number` | `AAA-GG-SSSS` in the ranges that are given out |
+/// | payment card | `card_number`, `credit_card`, `cvv`, `cvc` and the like | prefix and length of a card scheme, and the check digit; in one piece or in a card's groups, also inside a text |
+///
+/// It holds for the keys of a session, for the names in its objects, and for values at any depth.
+/// `userPassword`, `user-password` and `user_password` are one name. What passes:
+///
+/// - names that go on, such as `password_changed_at`, `token_count`, `card_number_last4`,
+/// - names of states, such as `forgot_password`, and any name with a boolean or a date under it,
+/// - tokens that open nothing: `csrf_token`, `xsrf_token`, `authenticity_token`, `form_token`,
+///   `submit_token`, `page_token`, `next_token`, `cursor_token`, `sync_token`, `idempotency_token`,
+///   `cart_token`; and cards that pay nothing: `gift_card_number`, `library_card_number`,
+/// - order numbers, phone numbers, timestamps, UUIDs, IBANs, and article numbers (EAN, ISBN).
+///
+/// What can't be told from the form passes too: a password under another name, digits that no card
+/// scheme gives out, a social security number without hyphens.
 ///
 /// ```
 /// use liquid_session::config::SensitiveData;
@@ -56,9 +78,10 @@ pub enum SensitiveData {
     /// They are stored.
     #[default]
     Allow,
-    /// They are stored and reported.
+    /// They are stored, and counted and reported: as an event with the feature `tracing`.
     Warn,
-    /// They are refused.
+    /// They are refused with [`ErrorKind::Sensitive`](crate::ErrorKind::Sensitive), and counted; what
+    /// was stored before stays. The error names the key, never the value.
     Deny,
 }
 
@@ -348,13 +371,6 @@ impl Settings {
                     format!("`{name}` must be 1 or more, found 0"),
                 ));
             }
-        }
-        if self.sensitive_data != SensitiveData::Allow {
-            // Better no start than a guard that everybody believes in and nobody runs.
-            return Err(Problem::new(
-                "sensitive_data",
-                "`sensitive_data` can only be `allow` in this version, found another: it does not look at what is stored yet",
-            ));
         }
         if self.same_site == SameSite::None && !self.secure_cookies {
             return Err(Problem::new(

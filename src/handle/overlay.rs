@@ -6,7 +6,7 @@ use kstring::KString;
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
-use crate::record::{Change, Limits, Op, Record, add, not_an};
+use crate::record::{Change, Limits, Op, Record, Size, add, not_an};
 use crate::value::Value;
 
 /// Changes of one request, sorted by key, over the record as it was loaded.
@@ -14,9 +14,8 @@ use crate::value::Value;
 pub(super) struct Overlay {
     clear: bool,
     entries: SmallVec<[Entry; 2]>,
-    /// The size of the session as this request sees it, and its number of keys.
-    bytes: usize,
-    keys: usize,
+    /// The size of the session as this request sees it.
+    size: Size,
     /// What this request wrote in all, but for values that took the place of unseen ones.
     written: usize,
 }
@@ -80,14 +79,13 @@ impl Overlay {
     /// Nothing done yet, over this record.
     pub(super) fn over(record: Option<&Record>) -> Self {
         Self {
-            bytes: record.map_or(0, Record::bytes),
-            keys: record.map_or(0, Record::len),
+            size: record.map_or_else(Size::default, Record::size),
             ..Self::default()
         }
     }
 
     pub(super) fn keys(&self) -> usize {
-        self.keys
+        self.size.keys
     }
 
     /// Whether there is something to commit.
@@ -243,7 +241,7 @@ impl Overlay {
 
     /// Removes every key; nothing happens if there is none.
     pub(super) fn clear(&mut self) {
-        if self.keys > 0 {
+        if self.size.keys > 0 {
             self.clear_all();
         }
     }
@@ -252,8 +250,7 @@ impl Overlay {
     pub(super) fn clear_all(&mut self) {
         self.clear = true;
         self.entries.clear();
-        self.bytes = 0;
-        self.keys = 0;
+        self.size = Size::default();
     }
 
     /// Makes room for a value in the books, or refuses it. Gives the key's place.
@@ -266,17 +263,23 @@ impl Overlay {
     ) -> Result<Place, Error> {
         let place = self.find(key);
         let before = self.size_at(place, key, record);
-        let (bytes, keys) = if before == 0 {
-            (self.bytes + key.len() + size, self.keys + 1)
+        let mut after = self.size;
+        if before == 0 {
+            after.bytes += key.len() + size;
+            after.keys += 1;
         } else {
-            (self.bytes - before + size, self.keys)
-        };
-        limits.check(Some(key), bytes, keys)?;
+            after.bytes = after.bytes - before + size;
+        }
+        limits.check(
+            Some(key),
+            record.map_or_else(Size::default, Record::size),
+            after,
+        )?;
         // A view keeps every value that a template has read while it renders, so what is written
         // after that, and can't take its place, is bounded too.
         let reuses = matches!(place, Ok(at) if self.entries[at].is_unseen());
         if !reuses {
-            let budget = (limits.max_bytes * 256).max(1 << 20);
+            let budget = limits.max_bytes.saturating_mul(256).max(1 << 20);
             let written = self.written + size + 64;
             if written > budget {
                 return Err(Error::new(
@@ -288,15 +291,14 @@ impl Overlay {
             }
             self.written = written;
         }
-        self.bytes = bytes;
-        self.keys = keys;
+        self.size = after;
         Ok(place)
     }
 
     fn leave(&mut self, key: &str, size: usize) {
         if size > 0 {
-            self.bytes -= key.len() + size;
-            self.keys -= 1;
+            self.size.bytes -= key.len() + size;
+            self.size.keys -= 1;
         }
     }
 
@@ -328,10 +330,15 @@ impl Overlay {
         limits: Limits,
         serials: &mut u64,
     ) -> Result<Self, Error> {
+        // Only the sum counts: what is removed may come after what is added.
+        let unlimited = Limits {
+            max_bytes: usize::MAX,
+            max_keys: usize::MAX,
+        };
         let mut fresh = Self::over(record);
         if self.clear {
             fresh.clear = true;
-            (fresh.bytes, fresh.keys) = (0, 0);
+            fresh.size = Size::default();
         }
         for entry in &self.entries {
             let key = &entry.key;
@@ -341,13 +348,13 @@ impl Overlay {
             };
             match &entry.local {
                 Local::Set(value) => {
-                    fresh.set(key, (**value).clone(), record, limits, serials)?;
+                    fresh.set(key, (**value).clone(), record, unlimited, serials)?;
                 }
                 Local::Remove => {
                     fresh.remove(key, record, serials);
                 }
                 Local::Increment { by, .. } => {
-                    fresh.increment(key, *by, stored.as_ref(), record, limits, serials)?;
+                    fresh.increment(key, *by, stored.as_ref(), record, unlimited, serials)?;
                 }
                 Local::Append { items, .. } => {
                     let mut stored = stored;
@@ -357,7 +364,7 @@ impl Overlay {
                             item.clone(),
                             stored.as_ref(),
                             record,
-                            limits,
+                            unlimited,
                             serials,
                         )?;
                         if let Seen::Written(_, value) = fresh.see(key) {
@@ -367,6 +374,11 @@ impl Overlay {
                 }
             }
         }
+        limits.check(
+            None,
+            record.map_or_else(Size::default, Record::size),
+            fresh.size,
+        )?;
         Ok(fresh)
     }
 

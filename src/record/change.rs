@@ -23,22 +23,34 @@ pub(crate) struct Limits {
     pub(crate) max_keys: usize,
 }
 
+/// How much a session holds: the bytes of its keys and values, and the number of keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) bytes: usize,
+    pub(crate) keys: usize,
+}
+
 impl Limits {
-    pub(crate) fn check(&self, key: Option<&str>, bytes: usize, keys: usize) -> Result<(), Error> {
-        if bytes <= self.max_bytes && keys <= self.max_keys {
-            return Ok(());
-        }
-        let by = key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
-        let problem = if bytes > self.max_bytes {
+    /// Refuses what grows over a limit. A session may hold more since the limit was lowered: what makes
+    /// it no larger goes on.
+    pub(crate) fn check(&self, key: Option<&str>, before: Size, after: Size) -> Result<(), Error> {
+        let by = || key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
+        let problem = if after.bytes > self.max_bytes.max(before.bytes) {
             format!(
-                "the session{by} would take {bytes} bytes, the limit is {} bytes: store less, or raise `max_bytes`",
+                "the session{} would take {} bytes, the limit is {} bytes: store less, or raise `max_bytes`",
+                by(),
+                after.bytes,
                 self.max_bytes
             )
-        } else {
+        } else if after.keys > self.max_keys.max(before.keys) {
             format!(
-                "the session{by} would hold {keys} keys, the limit is {}: store less, or raise `max_keys`",
+                "the session{} would hold {} keys, the limit is {}: store less, or raise `max_keys`",
+                by(),
+                after.keys,
                 self.max_keys
             )
+        } else {
+            return Ok(());
         };
         Err(Error::new(ErrorKind::Limit, problem))
     }
@@ -243,7 +255,8 @@ impl Change {
         self.idle_timeout
     }
 
-    /// How many bytes the session may hold after the change, and how many keys.
+    /// How many bytes the session may hold after the change, and how many keys. One that holds more
+    /// already, because a limit was lowered, may hold as much as it does.
     ///
     /// ```
     /// # use liquid_session::store::Change;
@@ -294,7 +307,7 @@ impl Change {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Limit`]: the merged session would go over a limit.
+    /// - [`ErrorKind::Limit`]: the merged session would go over a limit, and be larger than it was.
     /// - [`ErrorKind::Value`]: `increment` or `append` met a value of another type, or the number
     ///   would leave `i64`.
     /// - [`ErrorKind::Corrupt`]: a value that had to be read is damaged.
@@ -372,7 +385,7 @@ impl Change {
             [(key, _)] => Some(key.as_str()),
             _ => None,
         };
-        self.limits.check(last_key, size.bytes, size.keys)?;
+        self.limits.check(last_key, record.data.size(), size)?;
         let write = |edit: usize, out: &mut dyn Write| results[edit].write(out);
         if self.clear {
             let mut data = Entries::empty();

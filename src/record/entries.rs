@@ -12,7 +12,7 @@
 use std::io::Write;
 use std::ops::Range;
 
-use super::MAX_KEY_BYTES;
+use super::{MAX_KEY_BYTES, Size};
 use crate::value::write;
 
 /// A key whose value changes.
@@ -22,13 +22,6 @@ pub(crate) struct Edit<'e> {
     pub(crate) place: Result<(usize, Range<usize>), usize>,
     /// The length of its new value; zero removes the key.
     pub(crate) len: usize,
-}
-
-/// How much entries hold: what the limits are about.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) keys: usize,
-    pub(crate) bytes: usize,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -70,7 +63,10 @@ impl Entries {
 
     /// What the entries come to with these edits.
     pub(crate) fn size_after(&self, edits: &[Edit<'_>]) -> Size {
-        let (mut keys, mut bytes) = (self.len(), self.bytes());
+        let Size {
+            mut bytes,
+            mut keys,
+        } = self.size();
         for edit in edits {
             if let Ok((_, value)) = &edit.place {
                 keys -= 1;
@@ -211,6 +207,13 @@ impl Entries {
     pub(crate) fn bytes(&self) -> usize {
         let layout = self.layout();
         self.0.len() - layout.first - layout.count
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        Size {
+            bytes: self.bytes(),
+            keys: self.len(),
+        }
     }
 
     pub(crate) fn at(&self, index: usize) -> (&str, &[u8]) {

@@ -11,16 +11,29 @@ use crate::error::{Error, ErrorKind};
 
 pub(super) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
     value
-        .serialize(Serializer)
-        .map_err(|Refused(why)| Error::new(ErrorKind::Value, why))
+        .serialize(Serializer { depth: 0 })
+        .map_err(|refused| match refused {
+            Refused::Value(why) => Error::new(ErrorKind::Value, why),
+            Refused::Depth => Error::new(ErrorKind::Limit, refused.to_string()),
+        })
 }
 
+/// As deep as JSON is read. A session holds less, but this comes before that is known, and goes down a
+/// level of the stack with each.
+const DEEPEST: usize = 128;
+
 #[derive(Debug)]
-struct Refused(String);
+enum Refused {
+    Value(String),
+    Depth,
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Value(why) => f.write_str(why),
+            Self::Depth => write!(f, "the value nests deeper than {DEEPEST} levels"),
+        }
     }
 }
 
@@ -28,15 +41,27 @@ impl std::error::Error for Refused {}
 
 impl ser::Error for Refused {
     fn custom<T: fmt::Display>(why: T) -> Self {
-        Self(why.to_string())
+        Self::Value(why.to_string())
     }
 }
 
 fn too_large() -> Refused {
-    Refused("expected a whole number within i64, found one beyond it".to_owned())
+    Refused::Value("expected a whole number within i64, found one beyond it".to_owned())
 }
 
-struct Serializer;
+struct Serializer {
+    /// How many arrays and objects are around what comes.
+    depth: usize,
+}
+
+impl Serializer {
+    fn deeper(self) -> Result<usize, Refused> {
+        if self.depth == DEEPEST {
+            return Err(Refused::Depth);
+        }
+        Ok(self.depth + 1)
+    }
+}
 
 impl ser::Serializer for Serializer {
     type Ok = Value;
@@ -136,7 +161,7 @@ impl ser::Serializer for Serializer {
                 .iter()
                 .find_map(|format| time::OffsetDateTime::parse(text, *format).ok())
                 .map(Value::DateTime)
-                .ok_or_else(|| Refused(format!("expected a date time, found `{text}`"))),
+                .ok_or_else(|| Refused::Value(format!("expected a date time, found `{text}`"))),
             _ => Ok(value),
         }
     }
@@ -147,16 +172,17 @@ impl ser::Serializer for Serializer {
         variant: &'static str,
         value: &T,
     ) -> Result<Value, Refused> {
-        Ok(tagged(variant, value.serialize(self)?))
+        let depth = self.deeper()?;
+        Ok(tagged(variant, value.serialize(Serializer { depth })?))
     }
     fn serialize_seq(self, _len: Option<usize>) -> Result<Items, Refused> {
-        Ok(Items::default())
+        Items::new(self, None)
     }
     fn serialize_tuple(self, _len: usize) -> Result<Items, Refused> {
-        Ok(Items::default())
+        Items::new(self, None)
     }
     fn serialize_tuple_struct(self, _name: &'static str, _len: usize) -> Result<Items, Refused> {
-        Ok(Items::default())
+        Items::new(self, None)
     }
     fn serialize_tuple_variant(
         self,
@@ -165,16 +191,13 @@ impl ser::Serializer for Serializer {
         variant: &'static str,
         _len: usize,
     ) -> Result<Items, Refused> {
-        Ok(Items {
-            variant: Some(variant),
-            ..Items::default()
-        })
+        Items::new(self, Some(variant))
     }
     fn serialize_map(self, _len: Option<usize>) -> Result<Entries, Refused> {
-        Ok(Entries::default())
+        Entries::new(self, None)
     }
     fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Entries, Refused> {
-        Ok(Entries::default())
+        Entries::new(self, None)
     }
     fn serialize_struct_variant(
         self,
@@ -183,10 +206,7 @@ impl ser::Serializer for Serializer {
         variant: &'static str,
         _len: usize,
     ) -> Result<Entries, Refused> {
-        Ok(Entries {
-            variant: Some(variant),
-            ..Entries::default()
-        })
+        Entries::new(self, Some(variant))
     }
 }
 
@@ -194,15 +214,24 @@ fn tagged(variant: &'static str, value: Value) -> Value {
     Value::Object(BTreeMap::from([(variant.to_owned(), value)]))
 }
 
-#[derive(Default)]
 struct Items {
     items: Vec<Value>,
     variant: Option<&'static str>,
+    depth: usize,
 }
 
 impl Items {
+    fn new(around: Serializer, variant: Option<&'static str>) -> Result<Self, Refused> {
+        Ok(Self {
+            items: Vec::new(),
+            variant,
+            depth: around.deeper()?,
+        })
+    }
+
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        self.items.push(value.serialize(Serializer)?);
+        let value = value.serialize(Serializer { depth: self.depth })?;
+        self.items.push(value);
         Ok(())
     }
 
@@ -215,17 +244,26 @@ impl Items {
     }
 }
 
-#[derive(Default)]
 struct Entries {
     entries: BTreeMap<String, Value>,
     name: Option<String>,
     variant: Option<&'static str>,
+    depth: usize,
 }
 
 impl Entries {
+    fn new(around: Serializer, variant: Option<&'static str>) -> Result<Self, Refused> {
+        Ok(Self {
+            entries: BTreeMap::new(),
+            name: None,
+            variant,
+            depth: around.deeper()?,
+        })
+    }
+
     fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Refused> {
-        self.entries
-            .insert(name.to_owned(), value.serialize(Serializer)?);
+        let value = value.serialize(Serializer { depth: self.depth })?;
+        self.entries.insert(name.to_owned(), value);
         Ok(())
     }
 
@@ -286,12 +324,12 @@ impl ser::SerializeMap for Entries {
     type Error = Refused;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        let name = match key.serialize(Serializer)? {
+        let name = match key.serialize(Serializer { depth: self.depth })? {
             Value::String(text) => text,
             Value::Int(number) => number.to_string(),
             Value::Bool(value) => value.to_string(),
             other => {
-                return Err(Refused(format!(
+                return Err(Refused::Value(format!(
                     "expected texts, whole numbers or booleans as names of an object, found a {}",
                     other.kind()
                 )));

@@ -95,6 +95,44 @@ fn a_refused_session_takes_no_room() {
     assert_eq!(store.len(), 1);
 }
 
+/// No visitor can choose them; if somebody could, they would be slow and not lost.
+#[test]
+fn keys_that_collide_are_kept_apart() {
+    let store = MemoryStore::new();
+    let now = ManualClock::new().now();
+    let key = |n: u16| {
+        // One shard, and one place in its table.
+        let mut bytes = [7; 32];
+        bytes[20..22].copy_from_slice(&n.to_le_bytes());
+        StoreKey::from_bytes(bytes)
+    };
+    for n in 0..2_000 {
+        let mut change = Change::new(crate::record::Limits {
+            max_bytes: 100,
+            max_keys: 1,
+        });
+        change.create = Some(crate::record::NewSession {
+            id: crate::secret::SessionId::generate(),
+            idle_timeout: HOUR,
+            absolute_timeout: None,
+        });
+        change.ops = [("n".into(), crate::record::Op::Increment(n.into()))]
+            .into_iter()
+            .collect();
+        store.commit(&key(n), &change, now).unwrap();
+    }
+    for n in (0..2_000).step_by(2) {
+        assert!(store.destroy(&key(n)).unwrap());
+    }
+    for n in 0..2_000 {
+        let record = store.load(&key(n), now).unwrap();
+        let value = record.map(|record| record.get("n").unwrap().unwrap());
+        assert_eq!(value, (n % 2 == 1).then(|| i64::from(n).into()), "{n}");
+    }
+    assert_eq!(store.sweep(now + HOUR, usize::MAX).unwrap(), 1_000);
+    assert_eq!((store.len(), lines(&store)), (0, 0));
+}
+
 #[test]
 fn nothing_is_left_behind_when_all_have_expired() {
     let (store, sessions, clock) = sessions(10_000);

@@ -58,6 +58,7 @@ end
 -- The numbers before the change; eight meta fields, and the user.
 local bytes = tonumber(meta[6])
 local keys = redis.call('HLEN', session) - (meta[7] and 9 or 8)
+local had_bytes, had_keys = bytes, keys
 if clear then
   bytes, keys = 0, 0
 end
@@ -119,8 +120,9 @@ for op = 1, ops do
   end
 end
 local changed = clear or ops > 0
-if changed and (bytes > max_bytes or keys > max_keys) then
-  return { 'limit', string.format('%.0f', bytes), keys }
+-- `Limits::check`
+if changed and (bytes > math.max(max_bytes, had_bytes) or keys > math.max(max_keys, had_keys)) then
+  return { 'limit', string.format('%.0f', had_bytes), had_keys, string.format('%.0f', bytes), keys }
 end
 
 -- From here on it writes.

@@ -4,7 +4,7 @@ use ::redis::Value as Reply;
 
 use super::fields::Fields;
 use crate::error::Error;
-use crate::record::damaged;
+use crate::record::{Size, damaged};
 
 /// A script and the name that a server gives it: the SHA-1 of its text.
 pub(super) struct Script {
@@ -94,6 +94,14 @@ impl Answer {
 
     pub(super) fn number(&mut self) -> Result<usize, Error> {
         number(self.reply()?)
+    }
+
+    /// Bytes and keys.
+    pub(super) fn size(&mut self) -> Result<Size, Error> {
+        Ok(Size {
+            bytes: self.number()?,
+            keys: self.number()?,
+        })
     }
 }
 

@@ -129,13 +129,13 @@ impl Server {
             "conflict" => Ok(Committed::Conflict),
             "taken" => Err(met()),
             "limit" => {
-                let (bytes, keys) = (answer.number()?, answer.number()?);
+                let [before, after] = [answer.size()?, answer.size()?];
                 let mut ops = change.ops();
                 let last_key = match (ops.next(), ops.next()) {
                     (Some((key, _)), None) => Some(key),
                     _ => None,
                 };
-                change.limits.check(last_key, bytes, keys)?;
+                change.limits.check(last_key, before, after)?;
                 Err(damaged())
             }
             "value" => {

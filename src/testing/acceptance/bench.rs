@@ -48,6 +48,19 @@ impl Bench {
         })
     }
 
+    /// The same store with other settings, as after a restart.
+    pub(super) fn limited(
+        self,
+        settings: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
+    ) -> Result<Self, Error> {
+        let config = settings(SessionConfig::builder().timeout_minutes(60)).build()?;
+        let clock = Arc::new(self.clock.clone());
+        Ok(Self {
+            sessions: Sessions::assemble(self.store.clone(), config, clock),
+            ..self
+        })
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }

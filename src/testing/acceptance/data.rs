@@ -296,6 +296,68 @@ pub(super) fn the_merged_session_keeps_to_max_bytes(fresh: Fresh<'_>) -> Checked
     Ok(())
 }
 
+/// A session from before a limit was lowered.
+pub(super) fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::with(fresh, |config| config.max_bytes(100).max_keys(3))?;
+    let cookie = bench.begin(&[
+        ("a", "a".repeat(20)),
+        ("b", "b".repeat(20)),
+        ("n", String::new()),
+    ])?;
+    // (1 + 21) + (1 + 21) + (1 + 1)
+    assert_eq!(bench.record(&cookie)?.bytes(), 46);
+    let bench = bench.limited(|config| config.max_bytes(20).max_keys(1))?;
+
+    let session = bench.open(&cookie);
+    expect_error(session.set("a", "a".repeat(21)), ErrorKind::Limit);
+    expect_error(session.set("c", ""), ErrorKind::Limit);
+    assert!(!session.changed());
+    // One key more, though no byte more.
+    session.set("b", "")?;
+    expect_error(session.set("c", ""), ErrorKind::Limit);
+    session.discard();
+
+    // As large as before, and smaller; also what is smaller only in sum.
+    let session = bench.open(&cookie);
+    session.set("a", "A".repeat(20))?;
+    session.remove("b")?;
+    session.set("c", "c".repeat(20))?;
+    let _ = session.commit()?;
+    assert_eq!(bench.record(&cookie)?.bytes(), 46);
+    let session = bench.open(&cookie);
+    session.remove("c")?;
+    session.increment("m", 5)?;
+    let _ = session.commit()?;
+    // (1 + 21) + (1 + 1) + (1 + 2)
+    assert_eq!(bench.record(&cookie)?.bytes(), 27);
+
+    // What fits a request and no longer the session as it is by then.
+    let (one, two) = (bench.open(&cookie), bench.open(&cookie));
+    one.remove("a")?;
+    one.remove("n")?;
+    two.remove("n")?;
+    two.set("d", "")?;
+    let _ = one.commit()?;
+    expect_error(two.commit(), ErrorKind::Limit);
+    bench.expect(&cookie, &[("m", 5)])?;
+
+    // A clear in the same request counts too.
+    let session = bench.open(&cookie);
+    session.clear()?;
+    session.set("e", "")?;
+    let _ = session.commit()?;
+    bench.expect(&cookie, &[("e", "")])?;
+    let session = bench.open(&cookie);
+    session.set("e", "e".repeat(18))?;
+    let _ = session.commit()?;
+    assert_eq!(bench.record(&cookie)?.bytes(), 20);
+    expect_error(
+        bench.open(&cookie).set("e", "e".repeat(19)),
+        ErrorKind::Limit,
+    );
+    Ok(())
+}
+
 pub(super) fn the_merged_session_keeps_to_max_keys(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_keys(2))?;
     let cookie = bench.begin(&[("a", 1)])?;

@@ -1,0 +1,99 @@
+//! Sensitive data, by the settings: stored, stored and reported, or refused.
+
+use std::sync::atomic::Ordering;
+
+use crate::config::SensitiveData;
+use crate::error::{Error, ErrorKind};
+use crate::events;
+use crate::record::add;
+use crate::sensitive::{self, Kind, Place};
+use crate::shared::Shared;
+use crate::value::Value;
+
+/// Refuses what the settings refuse. What comes back is reported once the value is in its place.
+pub(super) fn check(
+    shared: Option<&Shared>,
+    key: &str,
+    value: &Value,
+) -> Result<Option<Finding>, Error> {
+    consult(shared, key, || Ok(sensitive::find(key, value)))
+}
+
+/// The same for what a number becomes.
+pub(super) fn check_sum(
+    shared: Option<&Shared>,
+    key: &str,
+    current: Option<&Value>,
+    by: i64,
+) -> Result<Option<Finding>, Error> {
+    consult(shared, key, || {
+        Ok(sensitive::find(key, &Value::Int(add(key, current, by)?)))
+    })
+}
+
+/// The same for an element of an array.
+pub(super) fn check_item(
+    shared: Option<&Shared>,
+    key: &str,
+    item: &Value,
+) -> Result<Option<Finding>, Error> {
+    consult(shared, key, || {
+        item.check(key)?;
+        Ok(sensitive::find_in_item(key, item))
+    })
+}
+
+/// Does nothing at all unless the settings want a guard.
+#[inline]
+fn consult(
+    shared: Option<&Shared>,
+    key: &str,
+    find: impl FnOnce() -> Result<Option<(Kind, Place)>, Error>,
+) -> Result<Option<Finding>, Error> {
+    match shared {
+        Some(shared) if shared.config.sensitive_data() != SensitiveData::Allow => {
+            let Some((kind, place)) = find()? else {
+                return Ok(None);
+            };
+            if shared.config.sensitive_data() == SensitiveData::Deny {
+                count(shared);
+                return Err(refused(key, kind, place));
+            }
+            Ok(Some(Finding { kind, place }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn count(shared: &Shared) {
+    shared.sensitive.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Something to report.
+pub(super) struct Finding {
+    kind: Kind,
+    place: Place,
+}
+
+/// Reports what is stored now.
+pub(super) fn report(shared: Option<&Shared>, key: &str, finding: Option<Finding>) {
+    let (Some(shared), Some(Finding { kind, place })) = (shared, finding) else {
+        return;
+    };
+    count(shared);
+    events::sensitive((place != Place::Key).then_some(key), kind);
+}
+
+fn refused(key: &str, kind: Kind, place: Place) -> Error {
+    const WHY: &str = "which has no place in a session (`sensitive_data: deny`)";
+    let text = match place {
+        Place::Key => format!("a session key holds {kind}, {WHY}: choose another key"),
+        Place::Name => format!(
+            "the session key `{key}` is called like {kind}, {WHY}: keep it elsewhere and store a reference to it, or choose another name if it is none"
+        ),
+        Place::Value => format!(
+            "the value for the session key `{key}` holds {kind}, {WHY}: keep it elsewhere and store a reference to it"
+        ),
+    };
+    Error::new(ErrorKind::Sensitive, text)
+}
