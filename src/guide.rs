@@ -14,6 +14,7 @@
 //! | [scope] | what this crate is for, and what it is not for |
 //! | [compatibility] | where it differs from platformOS |
 //! | [security] | what is promised, by which test, and the host's duty |
+//! | [hostile] | attacks with templates, data and requests, and what comes of each |
 //! | [mistakes] | when it does not work: what one sees, and what to do |
 //!
 //! These modules hold text only and are there in the documentation alone: no program can name them.
@@ -54,5 +55,6 @@ pages! {
     scope = "scope.md";
     compatibility = "compatibility.md";
     security = "security.md";
+    hostile = "../hostile.md";
     mistakes = "mistakes.md";
 }

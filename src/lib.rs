@@ -25,7 +25,8 @@
 //!   transactions](guide::merging)
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
-//!   platformOS](guide::compatibility), [security model](guide::security)
+//!   platformOS](guide::compatibility), [security model](guide::security), [hostile
+//!   input](guide::hostile)
 //! - [When it does not work](guide::mistakes)
 //!
 //! # Where to begin
