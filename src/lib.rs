@@ -18,97 +18,56 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Concepts
+//! # The guide
 //!
-//! - [`Sessions`] is what an application has: a store, settings, a clock. Make one at the start.
-//! - [`Session`] is what a request has: the handle. It loads the record at the first touch, keeps
-//!   what the request does, and commits once.
-//! - A [`Secret`] is what the cookie holds; the store knows only its hash. A [`SessionId`] is the
-//!   public handle of a session, fit for logs and lists.
-//! - A [`Record`](store::Record) is a session as a [store](store::SessionStore) holds it; a
-//!   [`Change`](store::Change) is what a request did to it.
+//! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
+//! - [In templates](guide::templates), [laziness](guide::laziness), [merging and
+//!   transactions](guide::merging)
+//! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
+//! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
+//!   platformOS](guide::compatibility), [security model](guide::security), [hostile
+//!   input](guide::hostile)
+//! - [When it does not work](guide::mistakes)
 //!
-//! # The life of a request
+//! # Where to begin
 //!
-//! ```text
-//! cookie ──▶ sessions.open()        no store call
-//!                │
-//!           page.render(&session.bind(&globals))
-//!                │  first read or write ──▶ store.load     once
-//!                │  further reads and writes: in the handle, visible at once
-//!                ▼
-//!           session.commit() ─────────────▶ store.commit   what was done is merged into
-//!                │                                         the record as it is by now
-//!                ▼
-//!           outcome: a secret for the cookie, or none
-//! ```
-//!
-//! # Laziness
-//!
-//! | request | loads | commits | cookie |
-//! |---|---|---|---|
-//! | never touches the session; also `{% if context.session %}` | 0 | 0 | none |
-//! | reads it, any number of times | 1 | 0 | none |
-//! | writes it | 1 | 1 | only if the session is new |
-//! | reads or writes without a cookie | 0 | 1 for a write | set by a write |
-//!
-//! A use is recorded by a separate touch that writes no data, at most once in a twentieth of the
-//! timeout and in five minutes.
-//!
-//! # Merging and transactions
-//!
-//! Two requests that write different keys both keep their writes, in whatever order they commit. On
-//! the same key the later commit wins. [`Session::increment`] and [`Session::append`] add to what is
-//! there by then; [`Session::take`] hands a value to one request only.
-//!
-//! What a template computes from what it read, `{% session n = context.session.n | plus: 1 %}`, no
-//! merge can save: that is what [`Session::transaction`] is for. It commits only if everything that
-//! was read is still so, and otherwise runs the page again.
-//!
-//! # Templates
-//!
-//! [`ParserBuilderExt::sessions`] registers the tag ([`SessionBlock`](tags::SessionBlock)), a [`render`](tags::RenderTag) tag
-//! that shows `context`, and [filters].
-//!
-//! - A blank value removes the key: nil, a text of white space, `[]`, `{}`. Booleans and `0` are data.
-//! - Whatever is absent below `context.session` is nil, at any depth, and errors list no keys.
-//! - `{% assign s = context.session %}` and loops take a copy: the engine's own value, which follows
-//!   the engine's rules and does not see later writes.
-//! - Items of `{% for pair in context.session %}` are pairs, in the engine's order, which is random.
-//!   In order: `{% assign keys = context.session | hash_keys %}{% for key in keys %}…`.
-//! - `{{ context.session }}` prints keys and values run together, as the engine prints any object;
-//!   `{{ context.session | json }}` prints JSON.
-//!
-//! # How we chose the defaults
-//!
-//! You should not regret adding this crate. So: an idle timeout of 30 days as the reference has it;
-//! 4096 bytes and 256 keys per session, because a session is no database and hostile input must not
-//! fill a store; no record and no cookie before the first write; a secret of 256 random bits of which
-//! the store knows only the SHA-256; unknown variables in a session value are nil, because that is
-//! how templates of the reference are written.
-//!
-//! # Scope
-//!
-//! The tag is platformOS's, the engine is liquid-rust 0.26. Sessions live on the server; a cookie
-//! that holds the data itself is out of scope, and so is an adapter for stores that can only replace
-//! whole records: they can't keep the promise of merging.
-//!
-//! # Compatibility with platformOS
-//!
-//! | the reference's pages say | here |
+//! | you have | begin with |
 //! |---|---|
-//! | a read after a write "may be old value temporarily" | it is visible at once |
-//! | numbers are stored as strings | types are kept |
-//! | only strings, numbers, booleans | every shape that JSON has, and dates |
-//! | "~4KB", elsewhere no limit | `max_bytes`, 4096 by default |
-//! | timeouts of 30 minutes, 30 days, a year | 30 days by default |
-//! | `{% for key in context.session %}{{ key }}` | items are pairs |
-//! | `{% session = null %}` clears all | so it does |
+//! | templates | [`ParserBuilderExt`], and [`Session::bind`] or [`Session::render`] |
+//! | an axum or tower application | [`http`], [`guide::http`] |
+//! | another framework | [`http`], [`Sessions::open_from_headers`] |
+//! | a store to choose | [`guide::stores`] |
+//! | settings to write | [`SessionConfig`] |
+//! | a session flow to test | [`testing::scenario`] |
 //!
-//! Forced by liquid-rust: array literals and comparisons are no values of a tag; a variable whose name
-//! begins with `nil`, `null`, `empty`, `blank`, `true` or `false` can't begin a value (keys may); `plus`
-//! and its like reject nil, so write `| default: 0 | plus: 1`; an error of a filter names its input.
-
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `cookie` | `Cookie` headers in, `Set-Cookie` out: for any web framework |
+//! | `tower` | [`SessionLayer`](http::SessionLayer), and [rendering in a handler](Session::render_page) |
+//! | `axum` | [`Session`] as an argument of handlers |
+//! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
+//! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
+//! | `redis-cluster`, `redis-tls` | the same on a cluster, and over TLS |
+//! | `yaml` | [`SessionConfig::from_yaml`] |
+//! | `tracing` | what happens to sessions, for the log |
+//! | `testing` | [scenario files](testing::scenario), and the [suite](testing::acceptance) that every store must pass |
+#![cfg_attr(
+    not(all(
+        feature = "axum",
+        feature = "redb",
+        feature = "redis",
+        feature = "testing",
+        feature = "yaml"
+    )),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "some lead to what features add"
+    )
+)]
 // Shows at each item which feature it needs; the hosts of documentation set `docsrs`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -122,6 +81,9 @@ mod error;
 mod events;
 pub mod filters;
 pub mod globals;
+#[cfg(any(doc, doctest))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
+pub mod guide;
 mod handle;
 #[cfg(feature = "cookie")]
 pub mod http;

@@ -91,6 +91,8 @@ impl Sessions {
     /// cookie, and a secret that the store does not know is never adopted: a write then begins a new
     /// session under a new secret (OWASP: strict session management).
     ///
+    /// From a `String` it is `open(&*cookie)`, from an `Option<String>` `open(cookie.as_deref())`.
+    ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());

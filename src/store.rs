@@ -219,6 +219,14 @@ pub trait SessionStore: Send + Sync + 'static {
 }
 
 /// A record that a store and the requests that loaded it share.
+///
+/// ```
+/// use liquid_session::store::SharedRecord;
+///
+/// fn shared_with_a_request(record: &SharedRecord) -> bool {
+///     SharedRecord::strong_count(record) > 1
+/// }
+/// ```
 pub type SharedRecord = std::sync::Arc<Record>;
 
 /// A session's lease; dropping it gives it back.

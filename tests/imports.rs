@@ -102,8 +102,8 @@ fn modules() -> BTreeMap<String, Vec<(PathBuf, String)>> {
             .to_str()
             .unwrap()
             .trim_end_matches(".rs");
-        // The crate's page uses everything, and so does what tests it.
-        if top != "lib" && top != "testing" {
+        // The crate's page uses everything, and so does what tests it; the guide is text.
+        if !["lib", "testing", "guide"].contains(&top) {
             modules
                 .entry(top.to_owned())
                 .or_default()

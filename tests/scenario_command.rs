@@ -285,6 +285,14 @@ fn mistakes_are_told_with_line_and_column() {
             "must be 1 or more",
         ),
         (
+            "about: a\nrequests:\n  - page: {{ b }}\n",
+            "a template needs quotes around it, or lines of its own after `|` at line 3, column 11",
+        ),
+        (
+            "about: a\nrequests:\n  - page: {% session b = 1 %}\n",
+            "a template needs quotes around it",
+        ),
+        (
             "about: a\npartial: {}\nrequests:\n  - page: b\n",
             "unknown field `partial`",
         ),

@@ -98,6 +98,33 @@ pub(crate) fn nanos(nanos: f64) -> String {
     }
 }
 
+/// The figures that the command names, if it does: the one argument that is neither an option nor
+/// the value of one, as for `--baseline before`.
+fn named(arguments: impl Iterator<Item = String>) -> Option<String> {
+    let mut value = false;
+    for argument in arguments {
+        if !value && !argument.starts_with('-') {
+            return Some(argument);
+        }
+        // What takes no value, of the options that criterion and cargo pass on.
+        value = argument.starts_with("--")
+            && !argument.contains('=')
+            && ![
+                "--bench",
+                "--test",
+                "--exact",
+                "--list",
+                "--quick",
+                "--verbose",
+                "--quiet",
+                "--noplot",
+                "--discard-baseline",
+            ]
+            .contains(&&*argument);
+    }
+    None
+}
+
 /// A throughput as a person reads it.
 pub(crate) fn per_second(rate: f64) -> String {
     match rate {
@@ -148,7 +175,7 @@ impl Table {
             .configure_from_args();
         Self {
             criterion,
-            only: std::env::args().skip(1).find(|arg| !arg.starts_with('-')),
+            only: named(std::env::args().skip(1)),
             rows: Vec::new(),
             begun: Instant::now(),
         }

@@ -30,7 +30,7 @@ impl<S> SessionService<S> {
             sessions.open_from_headers(request.headers().get_all(COOKIE))
         } else {
             Session::off(
-                "plain HTTP has none in production: serve over HTTPS, or name the proxy that ends TLS in `trusted_proxies`",
+                "plain HTTP has none in production: serve over HTTPS, name the proxy that ends TLS in `trusted_proxies`, or set `environment: development` on your own machine",
             )
         }
     }

@@ -74,7 +74,7 @@ impl<'t> Markup<'t> {
             }
             Some(other) if other.as_str().as_ptr() as usize == span.1 => Err(at(
                 other,
-                "a variable whose name begins with `nil`, `null`, `empty`, `blank`, `true` or `false` can't begin a value: the engine reads that word by itself; assign it to another variable first",
+                "a variable whose name begins with `nil`, `null`, `empty`, `blank`, `true` or `false` can't begin a value: the engine reads that word by itself; call the variable something else, or hand it over in an object, as in `page.empty_cart`",
             )),
             Some(other) => Err(at(
                 other,

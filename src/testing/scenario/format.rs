@@ -96,6 +96,17 @@ impl TryFrom<Written> for Request {
 }
 
 /// What the `Set-Cookie` of an answer does.
+///
+/// ```
+/// use liquid_session::MemoryStore;
+/// use liquid_session::testing::scenario::{Scenario, SetCookie};
+///
+/// let scenario = Scenario::from_yaml("{about: one write, requests: [{page: \"{% session a = 1 %}\"}]}")?;
+/// let report = scenario.run(MemoryStore::new())?;
+/// assert_eq!(report.requests()[0].cookie, SetCookie::Set);
+/// assert_eq!(SetCookie::Removed.to_string(), "removed", "as a scenario has it");
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SetCookie {
@@ -193,6 +204,17 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 }
 
+/// `page: {{ a }}` is a mapping to YAML, and the first mistake that everybody makes.
+fn explain(why: &serde_saphyr::Error) -> String {
+    let why = why.to_string();
+    match why.strip_prefix("expected string scalar") {
+        Some(place) => format!(
+            "expected a text, found something else: YAML reads braces itself, so a template needs quotes around it, or lines of its own after `|`{place}"
+        ),
+        None => why,
+    }
+}
+
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Request>, D::Error> {
     let requests = Vec::deserialize(deserializer)?;
     if requests.is_empty() {
@@ -213,7 +235,7 @@ impl File {
             with_snippet: false,
         };
         let mut file: Self =
-            serde_saphyr::from_str_with_options(yaml, options).map_err(|why| why.to_string())?;
+            serde_saphyr::from_str_with_options(yaml, options).map_err(|why| explain(&why))?;
         for request in &mut file.requests {
             if let Some(path) = &request.written.file {
                 request.page =

@@ -88,6 +88,19 @@ impl fmt::Display for Report {
 }
 
 /// What one request came to; serialized, it is one object of `--json`.
+///
+/// ```
+/// use liquid_session::MemoryStore;
+/// use liquid_session::testing::scenario::Scenario;
+///
+/// let scenario = Scenario::from_yaml("{about: one write, requests: [{page: \"{% session a = 1 %}\"}]}")?;
+/// let report = scenario.run(MemoryStore::new())?;
+/// let played = &report.requests()[0];
+/// assert!(played.passed);
+/// assert_eq!((played.loads, played.writes), (0, 1));
+/// assert_eq!(played.session["a"], 1.into());
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 #[non_exhaustive]
 pub struct Played {

@@ -65,7 +65,10 @@ async fn security_12_plain_http_in_production_has_no_session() {
     let answer = browser.send(plain.request("/set/b/1", Some(&cookie))).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(
-        answer.body.contains("plain HTTP has none in production"),
+        answer.body.contains("plain HTTP has none in production")
+            && answer
+                .body
+                .contains("`environment: development` on your own machine"),
         "{}",
         answer.body
     );
