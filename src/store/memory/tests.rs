@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::sweep::BATCH;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::config::SessionConfig;
