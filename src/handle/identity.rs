@@ -81,8 +81,8 @@ impl Session {
 
     /// Signs a user in at the commit: binds the session to them and [renews](Self::renew) it.
     ///
-    /// What the visitor had before stays, unless it belonged to another user: then the session is
-    /// emptied first.
+    /// What the visitor had before stays, unless it belonged to another user, be it one whom this very
+    /// request signed in: then the session is emptied first.
     ///
     /// # Errors
     ///
@@ -129,7 +129,8 @@ impl Session {
 
     fn sign_in(&self, user: &str, idle_timeout: Option<Duration>) -> Result<(), Error> {
         self.change(|state, _| {
-            let bound_to = state.record().and_then(|record| record.user());
+            let staged = state.login.as_ref().map(|(user, _)| &**user);
+            let bound_to = staged.or_else(|| state.record().and_then(|record| record.user()));
             let mut idle_timeout = idle_timeout;
             if bound_to.is_some_and(|bound| bound != user) {
                 // Not only what this request has seen: another one of the former user may write.

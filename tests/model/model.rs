@@ -318,9 +318,12 @@ impl Handle {
                 Answer::Done
             }
             Op::Login(user) => {
-                if let Base::Loaded { seen, .. } = &self.base
-                    && seen.user.is_some_and(|bound| bound != *user)
-                {
+                let stored = match &self.base {
+                    Base::Loaded { seen, .. } => seen.user,
+                    _ => None,
+                };
+                let bound = self.login.or(stored);
+                if bound.is_some_and(|bound| bound != *user) {
                     // Whatever anybody wrote as the other user, seen by this request or not.
                     self.overwrite(Did::Clear);
                 }

@@ -169,6 +169,23 @@ pub(super) fn only_the_users_own_sessions_are_revoked(fresh: Fresh<'_>) -> Check
     Ok(())
 }
 
+/// Two sign-ins in one request: the second user gets nothing of the first.
+pub(super) fn a_second_login_in_one_request_starts_empty(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let old = bench.begin(&[("a", 1)])?;
+    for start in [None, Some(&*old)] {
+        let session = bench.sessions.open(start);
+        session.login("u1")?;
+        session.set("b", 2)?;
+        session.login("u2")?;
+        session.set("c", 3)?;
+        let new = cookie(&session.commit()?)?;
+        assert_eq!(bench.record(&new)?.user(), Some("u2"));
+        bench.expect(&new, &[("c", 3)])?;
+    }
+    Ok(())
+}
+
 /// Spring: a changed principal.
 pub(super) fn a_login_of_somebody_else_moves_the_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
