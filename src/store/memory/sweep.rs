@@ -49,6 +49,9 @@ impl MemoryStore {
             self.held.fetch_sub(batch.len(), Ordering::Relaxed);
             swept += batch.len();
             due.extend(next);
+            drop(batch);
+            // There is no hurry: whoever waits for this core comes first.
+            std::thread::yield_now();
         }
         swept
     }
@@ -67,10 +70,14 @@ impl MemoryStore {
             index,
             line: mut at,
         } = due;
+        // Before the lock: whoever waits for memory makes others wait for the shard.
+        let mut swept = Vec::with_capacity(BATCH);
         let mut guard = self.shards[index].lock();
         let shard = &mut *guard;
-        let mut swept = Vec::new();
-        let mut lines = shard.deadlines.remove(&minute).unwrap_or_default();
+        let mut lines = match shard.deadlines.get_mut(&minute) {
+            Some(lines) => std::mem::take(lines),
+            None => Vec::new(),
+        };
         let mut look = 0;
         while at < lines.len() && look < BATCH && swept.len() < max {
             look += 1;
@@ -101,7 +108,9 @@ impl MemoryStore {
             }
         }
         let more = at < lines.len();
-        if !lines.is_empty() {
+        if lines.is_empty() {
+            shard.deadlines.remove(&minute);
+        } else {
             shard.deadlines.insert(minute, lines);
         }
         let next = if more {
