@@ -77,6 +77,7 @@ struct Readme;
 
 pub mod clock;
 pub mod config;
+mod counters;
 mod error;
 mod events;
 pub mod filters;
@@ -101,6 +102,7 @@ mod value;
 mod view;
 
 pub use config::SessionConfig;
+pub use counters::Counters;
 pub use error::{Error, ErrorKind};
 pub use handle::{Outcome, Session, Status};
 pub use secret::{Secret, SessionId};
