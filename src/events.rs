@@ -41,7 +41,8 @@ events! {
     /// One that has expired, was ended, or was never issued: stores can't tell.
     unknown_secret(), unknown_secrets += 1 => WARN, "a secret was presented that opens no session";
     foreign(session: SessionId), foreign += 1 => WARN, "a session was presented that belongs to another user";
-    gone(session: SessionId), gone += 1 => INFO, "session ended while a request was running: its changes are dropped";
+    /// The handle is not known if the request noticed when it loaded the session again.
+    gone(session: Option<SessionId>), gone += 1 => INFO, "session ended while a request was running: its changes are dropped";
     conflict(session: SessionId), conflicts += 1 => DEBUG, "a transaction met a conflict";
     /// Without the key where the key is the sensitive datum.
     sensitive(key: Option<&str>, kind: Kind), sensitive += 1 => WARN, "sensitive data in a session";

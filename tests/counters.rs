@@ -200,6 +200,11 @@ fn each_step_moves_its_counters_and_no_other() {
     bench.step(&[("gone", 1)], |_| {
         assert_eq!(slow.commit().unwrap().status(), Status::Gone);
     });
+    // What the same request writes afterwards is dropped as well.
+    bench.step(&[("gone", 1)], |_| {
+        slow.set("slow", 4).unwrap();
+        assert_eq!(slow.commit().unwrap().status(), Status::Gone);
+    });
     for _ in 0..3 {
         let session = bench.sessions.open(None);
         session.login("alice").unwrap();

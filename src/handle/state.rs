@@ -339,6 +339,7 @@ impl State {
             }
             Base::Absent => Ok(Attempt::Done(self.nothing_stored())),
             Base::Gone if self.has_changes() => {
+                events::gone(&shared.tally, None);
                 self.forget_changes();
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
             }
@@ -447,7 +448,7 @@ impl State {
                 }))
             }
             Ok(Committed::Gone) => {
-                events::gone(&shared.tally, id);
+                events::gone(&shared.tally, Some(id));
                 self.rest_on(Base::Gone);
                 self.forget_changes();
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
