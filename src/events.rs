@@ -89,6 +89,17 @@ impl Shown for usize {
     }
 }
 
+/// Work that moves to another thread, with the span that it is asked for in.
+#[cfg(feature = "tower")]
+pub(crate) fn in_this_span<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    #[cfg(feature = "tracing")]
+    let work = {
+        let span = tracing::Span::current();
+        move || span.in_scope(work)
+    };
+    work
+}
+
 /// The store, or the system, failed a request; the cause goes nowhere else.
 pub(crate) fn failed(error: &Error) {
     #[cfg(feature = "tracing")]
