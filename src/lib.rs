@@ -27,7 +27,7 @@
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
 //!   platformOS](guide::compatibility), [security model](guide::security), [hostile
 //!   input](guide::hostile)
-//! - [When it does not work](guide::mistakes)
+//! - [Events and counters](guide::observability), [when it does not work](guide::mistakes)
 //!
 //! # Where to begin
 //!
@@ -53,7 +53,7 @@
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
 //! | `redis-cluster`, `redis-tls` | the same on a cluster, and over TLS |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
-//! | `tracing` | what happens to sessions, for the log |
+//! | `tracing` | [what happens to sessions](guide::observability), for the log |
 //! | `testing` | [scenario files](testing::scenario), and the [suite](testing::acceptance) that every store must pass |
 #![cfg_attr(
     not(all(
