@@ -63,7 +63,9 @@ fn documented() -> BTreeMap<Name, Fields> {
 
 /// Every event that was emitted: its name, and its fields with what was in them.
 #[derive(Clone, Default)]
-struct Emitted(Arc<Mutex<Vec<(Name, BTreeMap<String, String>)>>>);
+struct Emitted(Arc<Mutex<Vec<Event>>>);
+
+type Event = (Name, BTreeMap<String, String>);
 
 impl<S: tracing::Subscriber> Layer<S> for Emitted {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
