@@ -40,8 +40,12 @@ impl SessionStore for MapStore {
     fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
         let mut records = self.records();
         if let Some(record) = change.create(now)? {
+            let version = record.version();
             records.insert(*key, record);
-            return Ok(Committed::Stored { taken: Vec::new() });
+            return Ok(Committed::Stored {
+                taken: Vec::new(),
+                version,
+            });
         }
         // No record, no change: only one that creates may bring a session into being.
         let current = records
@@ -54,12 +58,13 @@ impl SessionStore for MapStore {
         match change.apply(record, now)? {
             Applied::Conflict => Ok(Committed::Conflict),
             Applied::Changed { taken } => {
+                let version = record.version();
                 if let Some(new_key) = change.renew_to()
                     && let Some(record) = records.remove(key)
                 {
                     records.insert(new_key, record);
                 }
-                Ok(Committed::Stored { taken })
+                Ok(Committed::Stored { taken, version })
             }
         }
     }

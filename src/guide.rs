@@ -15,6 +15,7 @@
 //! | [compatibility] | where it differs from platformOS |
 //! | [security] | what is promised, by which test, and the host's duty |
 //! | [hostile] | attacks with templates, data and requests, and what comes of each |
+//! | [observability] | events for the log, counters for the metrics |
 //! | [mistakes] | when it does not work: what one sees, and what to do |
 //!
 //! These modules hold text only and are there in the documentation alone: no program can name them.
@@ -56,5 +57,6 @@ pages! {
     compatibility = "compatibility.md";
     security = "security.md";
     hostile = "../hostile.md";
+    observability = "observability.md";
     mistakes = "mistakes.md";
 }

@@ -217,7 +217,7 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn set<T: serde::Serialize>(&self, key: &str, value: T) -> Result<(), Error> {
-        check_key(key)?;
+        self.check_key(key)?;
         self.write(&KString::from_ref(key), Value::from_serialize(&value)?)
     }
 
@@ -226,7 +226,7 @@ impl Session {
         if matches!(value, Value::Nil) {
             return self.remove(key).map(drop);
         }
-        value.check(key)?;
+        value.check(key).inspect_err(|error| self.refused(error))?;
         self.change(|state, limits| {
             let finding = guard::check(self.shared(), key, &value)?;
             let State {
@@ -247,7 +247,17 @@ impl Session {
     ) -> Result<T, Error> {
         let mut state = self.lock();
         let limits = state.open_to_write(self.shared())?;
-        change(&mut state, limits)
+        change(&mut state, limits).inspect_err(|error| self.refused(error))
+    }
+
+    fn check_key(&self, key: &str) -> Result<(), Error> {
+        check_key(key).inspect_err(|error| self.refused(error))
+    }
+
+    fn refused(&self, error: &Error) {
+        if let Some(shared) = self.shared() {
+            state::refused(shared, error);
+        }
     }
 
     /// Removes a key, and says whether it was there.
@@ -393,7 +403,7 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn increment(&self, key: &str, by: i64) -> Result<i64, Error> {
-        check_key(key)?;
+        self.check_key(key)?;
         self.change(|state, limits| {
             state.note_read(key);
             let current = state.value(key)?;
@@ -435,7 +445,7 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn append<T: serde::Serialize>(&self, key: &str, item: T) -> Result<(), Error> {
-        check_key(key)?;
+        self.check_key(key)?;
         let item = Value::from_serialize(&item)?;
         self.change(|state, limits| {
             let finding = guard::check_item(self.shared(), key, &item)?;
@@ -483,7 +493,7 @@ impl Session {
             state.note_read(key);
             let seen = state.value(key)?;
             let in_store = matches!(state.overlay.see(key), Seen::Untouched) && seen.is_some();
-            let (Base::Loaded(store_key, _), Some(shared), true, None) =
+            let (Base::Loaded(store_key, record), Some(shared), true, None) =
                 (&state.base, self.shared(), in_store, &state.reads)
             else {
                 let State {
@@ -499,9 +509,13 @@ impl Session {
             change.ops = [(KString::from_ref(key), Op::Take)].into_iter().collect();
             let committed = shared.store.commit(store_key, &change, shared.now());
             let committed = committed.inspect_err(events::failed)?;
+            let loaded = record.version();
             state.lose(key);
             match committed {
-                Committed::Stored { mut taken } => Ok(taken.pop().map(|(_, value)| value)),
+                Committed::Stored { mut taken, version } => {
+                    state::merged(shared, &change, loaded, version);
+                    Ok(taken.pop().map(|(_, value)| value))
+                }
                 Committed::Gone | Committed::Conflict => Ok(None),
             }
         })

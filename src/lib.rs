@@ -27,7 +27,7 @@
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
 //!   platformOS](guide::compatibility), [security model](guide::security), [hostile
 //!   input](guide::hostile)
-//! - [When it does not work](guide::mistakes)
+//! - [Events and counters](guide::observability), [when it does not work](guide::mistakes)
 //!
 //! # Where to begin
 //!
@@ -53,7 +53,7 @@
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
 //! | `redis-cluster`, `redis-tls` | the same on a cluster, and over TLS |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
-//! | `tracing` | what happens to sessions, for the log |
+//! | `tracing` | [what happens to sessions](guide::observability), for the log |
 //! | `testing` | [scenario files](testing::scenario), and the [suite](testing::acceptance) that every store must pass |
 #![cfg_attr(
     not(all(
@@ -77,6 +77,7 @@ struct Readme;
 
 pub mod clock;
 pub mod config;
+mod counters;
 mod error;
 mod events;
 pub mod filters;
@@ -101,6 +102,7 @@ mod value;
 mod view;
 
 pub use config::SessionConfig;
+pub use counters::Counters;
 pub use error::{Error, ErrorKind};
 pub use handle::{Outcome, Session, Status};
 pub use secret::{Secret, SessionId};

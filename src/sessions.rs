@@ -1,9 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::SessionConfig;
+use crate::counters::{Counters, Tally};
 use crate::error::Error;
 use crate::events;
 use crate::handle::Session;
@@ -63,7 +63,7 @@ impl Sessions {
                 config,
                 clock,
                 leases: Leases::default(),
-                sensitive: AtomicU64::default(),
+                tally: Tally::default(),
             }),
         }
     }
@@ -148,7 +148,7 @@ impl Sessions {
     pub fn revoke(&self, user: &str, which: Revoke) -> Result<usize, Error> {
         let count = self.shared.store.revoke(user, which, self.shared.now())?;
         if count > 0 {
-            events::revoked(count);
+            events::revoked(&self.shared.tally, count);
         }
         Ok(count)
     }
@@ -169,9 +169,39 @@ impl Sessions {
     pub fn sweep(&self, max: usize) -> Result<usize, Error> {
         let count = self.shared.store.sweep(self.shared.now(), max)?;
         if count > 0 {
-            events::expired(count);
+            events::expired(&self.shared.tally, count);
         }
         Ok(count)
+    }
+
+    /// How often things happened to these sessions so far, to export as metrics.
+    ///
+    /// Reading takes no lock and keeps nobody from counting.
+    ///
+    /// ```
+    /// use std::fmt::Write;
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// # session.set("a", 1)?;
+    /// # session.commit()?;
+    ///
+    /// // As Prometheus reads it, for the handler of `/metrics`.
+    /// let counters = sessions.counters();
+    /// let mut metrics = String::new();
+    /// for (name, count) in [
+    ///     ("created", counters.created),
+    ///     ("commits", counters.commits),
+    ///     ("unknown_secrets", counters.unknown_secrets),
+    /// ] {
+    ///     writeln!(metrics, "# TYPE session_{name}_total counter")?;
+    ///     writeln!(metrics, "session_{name}_total {count}")?;
+    /// }
+    /// assert!(metrics.contains("\nsession_created_total 1\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.read()
     }
 
     /// The store.
@@ -202,7 +232,7 @@ impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
             .field("config", &self.shared.config)
-            .field("sensitive", &self.shared.sensitive)
+            .field("counters", &self.counters())
             .finish_non_exhaustive()
     }
 }

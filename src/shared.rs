@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::SessionConfig;
+use crate::counters::Tally;
 use crate::secret::StoreKey;
 use crate::store::SessionStore;
 
@@ -17,8 +18,7 @@ pub(crate) struct Shared {
     pub(crate) config: SessionConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leases: Leases,
-    /// How many writes of sensitive data were met.
-    pub(crate) sensitive: AtomicU64,
+    pub(crate) tally: Tally,
 }
 
 impl Shared {

@@ -38,6 +38,9 @@ pub enum Committed {
     Stored {
         /// What [`Op::Take`] found, by key.
         taken: Vec<(String, Value)>,
+        /// The record's [version](Record::version) with the change in it. By it the handle counts
+        /// [merges](crate::Counters::merges).
+        version: u64,
     },
     /// There is no such session any more: nothing is stored.
     Gone,

@@ -16,14 +16,18 @@ use std::path::{Path, PathBuf};
 const DRAWING: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
-    ("events", &["error", "secret", "sensitive"]),
+    ("counters", &[]),
+    ("events", &["counters", "error", "secret", "sensitive"]),
     ("config", &["error", "record"]),
     ("secret", &["error"]),
     ("value", &["error"]),
     ("sensitive", &["value"]),
     ("record", &["clock", "error", "secret", "value"]),
     ("store", &["clock", "error", "record", "secret", "value"]),
-    ("shared", &["clock", "config", "secret", "store"]),
+    (
+        "shared",
+        &["clock", "config", "counters", "secret", "store"],
+    ),
     (
         "handle",
         &[
@@ -41,7 +45,7 @@ const DRAWING: &[(&str, &[&str])] = &[
     (
         "sessions",
         &[
-            "clock", "config", "error", "events", "handle", "secret", "shared", "store",
+            "clock", "config", "counters", "error", "events", "handle", "secret", "shared", "store",
         ],
     ),
     ("http", &["config", "error", "events", "handle", "sessions"]),

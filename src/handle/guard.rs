@@ -1,7 +1,5 @@
 //! Sensitive data, by the settings: stored, stored and reported, or refused.
 
-use std::sync::atomic::Ordering;
-
 use crate::config::SensitiveData;
 use crate::error::{Error, ErrorKind};
 use crate::events;
@@ -56,17 +54,13 @@ fn consult(
                 return Ok(None);
             };
             if shared.config.sensitive_data() == SensitiveData::Deny {
-                count(shared);
+                shared.tally.add(|stripe| &stripe.sensitive, 1);
                 return Err(refused(key, kind, place));
             }
             Ok(Some(Finding { kind, place }))
         }
         _ => Ok(None),
     }
-}
-
-fn count(shared: &Shared) {
-    shared.sensitive.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Something to report.
@@ -80,8 +74,7 @@ pub(super) fn report(shared: Option<&Shared>, key: &str, finding: Option<Finding
     let (Some(shared), Some(Finding { kind, place })) = (shared, finding) else {
         return;
     };
-    count(shared);
-    events::sensitive((place != Place::Key).then_some(key), kind);
+    events::sensitive(&shared.tally, (place != Place::Key).then_some(key), kind);
 }
 
 fn refused(key: &str, kind: Kind, place: Place) -> Error {

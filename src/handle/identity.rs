@@ -218,7 +218,7 @@ impl Session {
                     .store
                     .revoke(&user, Revoke::Others(id), shared.now())?;
                 if count > 0 {
-                    events::revoked(count);
+                    events::revoked(&shared.tally, count);
                 }
                 Ok(count)
             }

@@ -157,6 +157,7 @@ impl State {
             self.rest_on(Base::Absent);
             return Ok(());
         };
+        shared.tally.add(|stripe| &stripe.loads, 1);
         match shared.store.load(&key, shared.now()) {
             Ok(Some(record)) => {
                 // A session opens only for its own user (SECURITY 18).
@@ -165,7 +166,7 @@ impl State {
                     (Some(visitor), Some(user)) if **visitor != *user
                 );
                 self.rest_on(if foreign {
-                    events::foreign(record.id());
+                    events::foreign(&shared.tally, record.id());
                     Base::Absent
                 } else {
                     Base::Loaded(key, record)
@@ -176,7 +177,7 @@ impl State {
                 // This very handle has met the session before, so it has ended since.
                 let ended = matches!(credential, Credential::Key(_));
                 if !ended {
-                    events::unknown_secret();
+                    events::unknown_secret(&shared.tally);
                 }
                 self.rest_on(if ended { Base::Gone } else { Base::Absent });
                 Ok(())
@@ -303,7 +304,7 @@ impl State {
         if let Some(key) = self.key()
             && shared.store.destroy(&key).inspect_err(events::failed)?
         {
-            events::destroyed(self.record().map(Record::id));
+            events::destroyed(&shared.tally, self.record().map(Record::id));
         }
         self.ended = true;
         self.rest_on(Base::Absent);
@@ -338,6 +339,7 @@ impl State {
             }
             Base::Absent => Ok(Attempt::Done(self.nothing_stored())),
             Base::Gone if self.has_changes() => {
+                events::gone(&shared.tally, None);
                 self.forget_changes();
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
             }
@@ -394,10 +396,11 @@ impl State {
             absolute_timeout: shared.config.absolute_timeout(),
         });
         let committed = shared.store.commit(&key, &change, shared.now());
-        match committed.inspect_err(events::failed)? {
+        match committed.inspect_err(|error| failed(shared, error))? {
             Committed::Stored { .. } => {
                 self.committed(key);
-                events::created(id);
+                shared.tally.add(|stripe| &stripe.commits, 1);
+                events::created(&shared.tally, id);
                 Ok(Attempt::Done(Outcome {
                     status: Status::Created,
                     secret: Some(secret),
@@ -428,13 +431,15 @@ impl State {
                 .collect();
             change.expect_version = reads.whole.then(|| record.version());
         }
+        let loaded = self.record().map_or(0, Record::version);
         // Lets go of the record: the store merges in place if nobody else holds it.
         self.rest_on(Base::Unopened(Credential::Key(key)));
         match shared.store.commit(&key, &change, shared.now()) {
-            Ok(Committed::Stored { .. }) => {
+            Ok(Committed::Stored { version, .. }) => {
                 self.committed(new_key.unwrap_or(key));
+                merged(shared, &change, loaded, version);
                 if secret.is_some() {
-                    events::renewed(id);
+                    events::renewed(&shared.tally, id);
                 }
                 Ok(Attempt::Done(Outcome {
                     status: Status::Changed,
@@ -443,17 +448,17 @@ impl State {
                 }))
             }
             Ok(Committed::Gone) => {
-                events::gone(id);
+                events::gone(&shared.tally, Some(id));
                 self.rest_on(Base::Gone);
                 self.forget_changes();
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
             }
             Ok(Committed::Conflict) => {
-                events::conflict(id);
+                events::conflict(&shared.tally, id);
                 Ok(Attempt::Conflict)
             }
             Err(error) => {
-                events::failed(&error);
+                failed(shared, &error);
                 self.rest_on(Base::Failed(Credential::Key(key), error.clone()));
                 Err(error)
             }
@@ -474,5 +479,26 @@ impl State {
         if let Base::Loaded(key, _) = self.base {
             self.rest_on(Base::Unopened(Credential::Key(key)));
         }
+    }
+}
+
+/// Counts a change that is stored, by the versions that its record had when it was loaded and has now.
+pub(super) fn merged(shared: &Shared, change: &Change, loaded: u64, version: u64) {
+    shared.tally.add(|stripe| &stripe.commits, 1);
+    if version != loaded + u64::from(change.changes_data()) {
+        shared.tally.add(|stripe| &stripe.merges, 1);
+    }
+}
+
+/// The store did not commit.
+pub(super) fn failed(shared: &Shared, error: &Error) {
+    refused(shared, error);
+    events::failed(error);
+}
+
+/// Counts the error of a write if it is a refusal.
+pub(super) fn refused(shared: &Shared, error: &Error) {
+    if matches!(error.kind(), ErrorKind::Limit | ErrorKind::Sensitive) {
+        shared.tally.add(|stripe| &stripe.refused, 1);
     }
 }

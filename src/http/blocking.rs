@@ -16,6 +16,7 @@ pub(super) async fn run<T: Send + 'static>(
     let Some(runtime) = blocks.then(Handle::try_current).and_then(Result::ok) else {
         return Ok(work());
     };
+    let work = events::in_this_span(work);
     runtime.spawn_blocking(work).await.map_err(|ended| {
         match ended.try_into_panic() {
             // As if it had happened here.

@@ -268,6 +268,11 @@ impl Change {
         (self.limits.max_bytes, self.limits.max_keys)
     }
 
+    /// Whether the version counts it.
+    pub(crate) fn changes_data(&self) -> bool {
+        self.clear || !self.ops.is_empty()
+    }
+
     /// The record that this change begins, or `None` if it may only meet one that is there.
     ///
     /// # Errors
@@ -324,7 +329,7 @@ impl Change {
         if !as_expected {
             return Ok(Applied::Conflict);
         }
-        let taken = if self.clear || !self.ops.is_empty() {
+        let taken = if self.changes_data() {
             self.merge(record)?
         } else {
             Vec::new()

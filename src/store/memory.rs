@@ -246,6 +246,7 @@ impl MemoryStore {
             ));
         }
         let user = record.user().map(str::to_owned);
+        let version = record.version();
         let mut shard = self.shard(key);
         if shard.find(key).is_some() {
             drop(shard);
@@ -260,7 +261,10 @@ impl MemoryStore {
         if let Some(user) = user {
             self.file_user(&user, *key);
         }
-        Ok(Committed::Stored { taken: Vec::new() })
+        Ok(Committed::Stored {
+            taken: Vec::new(),
+            version,
+        })
     }
 
     /// Two shards, always locked in the same order; one if both keys fall into it.
@@ -291,13 +295,14 @@ impl MemoryStore {
             _ => &mut *low,
         };
         let user = record.user().map(str::to_owned);
+        let version = record.version();
         target.insert(new, record);
         // In this order the session is never without a place in the index: see `visit_user`.
         if let Some(user) = user {
             self.file_user(&user, new);
         }
         self.unfile_user(before.as_ref().and_then(|record| record.user()), old);
-        Ok(Committed::Stored { taken })
+        Ok(Committed::Stored { taken, version })
     }
 }
 
@@ -346,7 +351,10 @@ impl SessionStore for MemoryStore {
                         self.file_user(user, *key);
                     }
                 }
-                Ok(Committed::Stored { taken })
+                Ok(Committed::Stored {
+                    taken,
+                    version: slot.record.version(),
+                })
             }
         }
     }

@@ -175,7 +175,10 @@ impl<'t> Tables<'t> {
             };
             self.refuse_taken(key)?;
             self.insert(key, &record)?;
-            return Ok(Committed::Stored { taken: Vec::new() });
+            return Ok(Committed::Stored {
+                taken: Vec::new(),
+                version: record.version(),
+            });
         }
         let Some(before) = find_alive(&self.sessions, key, now)? else {
             return Ok(Committed::Gone);
@@ -195,7 +198,10 @@ impl<'t> Tables<'t> {
             _ if after == before.record => {}
             _ => self.update(key, &before, &after)?,
         }
-        Ok(Committed::Stored { taken })
+        Ok(Committed::Stored {
+            taken,
+            version: after.version(),
+        })
     }
 
     pub(super) fn touch(&mut self, key: &StoreKey, now: Timestamp) -> Result<bool, Fault> {

@@ -189,4 +189,5 @@ if files then
     redis.call('RENAME', session, KEYS[3])
   end
 end
-return { 'stored', taken }
+-- With the version before: the one after it would be a double.
+return { 'stored', taken, meta[2] }

@@ -97,7 +97,10 @@ impl Server {
         }
         let answer = self.eval(&self.scripts.create, &args, false)?;
         match &*answer.word {
-            "stored" => Ok(Committed::Stored { taken: Vec::new() }),
+            "stored" => Ok(Committed::Stored {
+                taken: Vec::new(),
+                version: record.version(),
+            }),
             "taken" => Err(met()),
             _ => Err(damaged()),
         }
@@ -123,7 +126,11 @@ impl Server {
                         Some(value.and_then(|value| Ok((key.to_owned(), Value::decode(&value)?))))
                     })
                     .collect::<Result<_, Error>>()?;
-                Ok(Committed::Stored { taken })
+                let found = answer.number()? as u64;
+                Ok(Committed::Stored {
+                    taken,
+                    version: found + u64::from(change.changes_data()),
+                })
             }
             "gone" => Ok(Committed::Gone),
             "conflict" => Ok(Committed::Conflict),

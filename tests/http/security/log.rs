@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use liquid_session::Error;
+use liquid_session::{Error, SessionConfig};
 use parking_lot::Mutex;
+use tracing::Instrument as _;
 
 use super::{FORGED, secret};
-use crate::support::{ADDRESS, Site};
+use crate::support::{ADDRESS, Site, Watched};
 
 /// Where the log goes in these tests.
 #[derive(Clone, Default)]
@@ -33,13 +34,17 @@ impl Log {
         // it is wanted, and that may be another test's.
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
+        let subscriber = log.subscriber();
+        (log, (tracing::subscriber::set_default(subscriber), second))
+    }
+
+    fn subscriber(&self) -> impl tracing::Subscriber + use<> {
+        let writer = self.clone();
+        tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false)
             .with_writer(move || writer.clone())
-            .finish();
-        (log, (tracing::subscriber::set_default(subscriber), second))
+            .finish()
     }
 
     fn take(&self) -> String {
@@ -138,6 +143,19 @@ async fn security_13_events_go_to_the_log_with_the_public_handle_only() {
     for private in ["sesame", "open\"", "alice", "bob"] {
         assert!(!all.contains(private), "{private:?} is in the log: {all}");
     }
+}
+
+/// The one subscriber of the process here: threads for blocking work know no other.
+#[tokio::test]
+async fn events_of_a_blocking_store_stand_in_the_span_of_their_request() {
+    let log = Log::default();
+    tracing::subscriber::set_global_default(log.subscriber()).unwrap();
+    let site = Site::with(Watched::new().blocking(), SessionConfig::default());
+    let request = tracing::info_span!("request", number = 7);
+    site.browser().get("/set/a/1").instrument(request).await;
+    let text = log.take();
+    let line = "INFO request{number=7}: liquid_session: session created";
+    assert!(text.contains(line), "{text}");
 }
 
 #[tokio::test]
