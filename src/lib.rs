@@ -122,6 +122,7 @@ pub mod globals;
 mod handle;
 #[cfg(feature = "cookie")]
 pub mod http;
+mod literal;
 mod record;
 mod render;
 mod secret;
