@@ -107,7 +107,10 @@
 //!
 //! Forced by liquid-rust: array literals and comparisons are no values of a tag; a variable whose name
 //! begins with `nil`, `null`, `empty`, `blank`, `true` or `false` can't begin a value (keys may); `plus`
-//! and its like reject nil, so write `| default: 0 | plus: 1`; an error of a filter names its input.
+//! and its like reject nil, so write `| default: 0 | plus: 1`; an error of a filter names its input, one
+//! of `render` and `include` the partial that was not found, one of an index what was looked for; a
+//! nil is no index in the argument of a filter; a `size` is the engine's own number, so an index below
+//! it, `context.session.cart.size.x`, is an error.
 
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
