@@ -88,6 +88,7 @@ pub mod guide;
 mod handle;
 #[cfg(feature = "cookie")]
 pub mod http;
+mod literal;
 mod record;
 mod render;
 mod secret;

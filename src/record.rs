@@ -393,7 +393,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if a key is longer than 255 bytes.
+    /// [`ErrorKind::Corrupt`] if a key is longer than 128 bytes.
     ///
     /// ```
     /// use std::time::Duration;

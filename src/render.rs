@@ -8,7 +8,7 @@ use std::io::Write;
 
 use liquid_core::error::ResultLiquidExt as _;
 use liquid_core::model::{KString, KStringRef, Value, ValueCow};
-use liquid_core::parser::TryMatchToken;
+use liquid_core::parser::{TagToken, TryMatchToken};
 use liquid_core::runtime::{GlobalFrame, Interrupt, InterruptRegister, SandboxedStackFrame};
 use liquid_core::{
     Error, Expression, Language, ParseTag, Renderable, Result, Runtime, TagReflection,
@@ -19,6 +19,7 @@ use liquid_lib::stdlib::{ForloopObject, Range, RangeExpression};
 pub(crate) use include::IncludeTag;
 pub(crate) use nesting::Level;
 
+use crate::literal::integer_beyond_i64;
 use crate::view::{CONTEXT, session_in};
 
 /// The `render` tag: liquid-rust's own, but the partial sees `context`, and with it the session, as
@@ -65,8 +66,7 @@ impl ParseTag for RenderTag {
         mut arguments: TagTokenIter<'_>,
         _options: &Language,
     ) -> Result<Box<dyn Renderable>> {
-        let partial = arguments
-            .expect_next("Identifier or literal expected.")?
+        let partial = representable(arguments.expect_next("Identifier or literal expected.")?)?
             .expect_value()
             .into_result()?;
 
@@ -75,15 +75,15 @@ impl ParseTag for RenderTag {
         let mut token = arguments.next();
         match token.as_ref().map(|token| token.as_str()) {
             Some("with") => {
-                let value = arguments
-                    .expect_next("expected value")?
+                let value = representable(arguments.expect_next("expected value")?)?
                     .expect_value()
                     .into_result()?;
                 variables.push((expect_as(&mut arguments)?, value));
                 token = arguments.next();
             }
             Some("for") => {
-                let token_of_range = arguments.expect_next("Array or range expected.")?;
+                let token_of_range =
+                    representable(arguments.expect_next("Array or range expected.")?)?;
                 let range = match token_of_range.expect_value() {
                     TryMatchToken::Matches(array) => RangeExpression::Array(array),
                     TryMatchToken::Fails(other) => {
@@ -108,8 +108,7 @@ impl ParseTag for RenderTag {
                 .expect_next("\":\" expected.")?
                 .expect_str(":")
                 .into_result_custom_msg("expected \":\" to be used for the assignment")?;
-            let value = arguments
-                .expect_next("expected value")?
+            let value = representable(arguments.expect_next("expected value")?)?
                 .expect_value()
                 .into_result()?;
             variables.push((name, value));
@@ -126,6 +125,21 @@ impl ParseTag for RenderTag {
 
     fn reflection(&self) -> &dyn TagReflection {
         self
+    }
+}
+
+/// The token, unless the engine would panic on a number in it.
+fn representable(token: TagToken<'_>) -> Result<TagToken<'_>> {
+    match integer_beyond_i64(token.as_str()) {
+        Some(number) => {
+            let problem = format!(
+                "the whole number {number} is beyond what a template can hold ({} to {})",
+                i64::MIN,
+                i64::MAX
+            );
+            Err(token.raise_custom_error(&problem))
+        }
+        None => Ok(token),
     }
 }
 

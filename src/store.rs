@@ -1,5 +1,8 @@
 //! Where sessions are kept: the trait, what passes through it, and the stores of this crate.
 
+#[cfg(all(fuzzing, feature = "redb", feature = "redis"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;

@@ -52,10 +52,13 @@ const DRAWING: &[(&str, &[&str])] = &[
     ("view", &["handle", "value"]),
     ("globals", &["error", "handle", "value", "view"]),
     ("filters", &["value"]),
-    ("render", &["view"]),
+    ("literal", &[]),
+    ("render", &["literal", "view"]),
     (
         "tags",
-        &["error", "filters", "handle", "render", "value", "view"],
+        &[
+            "error", "filters", "handle", "literal", "render", "value", "view",
+        ],
     ),
 ];
 

@@ -136,3 +136,35 @@ fn the_same_output_and_the_same_errors_as_the_engine_s_own() {
     }
     assert!(rendered >= 23, "only {rendered} forms rendered");
 }
+
+/// Found by fuzzing: the engine's own `render` panics here.
+#[test]
+fn a_number_that_does_not_fit_is_an_error() {
+    let parser = liquid::ParserBuilder::with_stdlib()
+        .tag(RenderTag)
+        .partials(partials())
+        .build()
+        .unwrap();
+    for markup in [
+        "9223372036854775808",
+        "'x', x: -9223372036854775809",
+        "'x' with a[9223372036854775808] as x",
+        "'x' for 9223372036854775808 as x",
+        "'x' for (1..9223372036854775808) as x",
+    ] {
+        let error = parser
+            .parse(&format!("{{% render {markup} %}}"))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("is beyond what a template can hold"),
+            "{error}"
+        );
+    }
+    assert!(
+        parser
+            .parse("{% render 'x', x: -9223372036854775808 %}")
+            .is_ok()
+    );
+}

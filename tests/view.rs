@@ -160,6 +160,50 @@ fn whatever_is_absent_is_nil_on_every_path() {
     }
 }
 
+/// Found by fuzzing: a view lends its values, and a size is none that lies in it. The one path on
+/// which something absent is not nil, and it tells nothing.
+#[test]
+fn below_a_size_there_is_nothing_but_an_error() {
+    let session = stored(&Counted::default());
+    for template in [
+        "{{ context.session.size.x }}",
+        "{{ context.session.list.size.x }}",
+        "{{ context.session.name.size[0] }}",
+    ] {
+        let error = render(&session, template).unwrap_err();
+        assert!(error.contains("Unknown index"), "{error}");
+        assert!(
+            !error.contains("Ann") && !error.contains("object"),
+            "{error}"
+        );
+    }
+    // A key that is called so is the value.
+    let found = render(&session, "[{{ context.session.object.size.x }}]");
+    assert_eq!(found.unwrap(), "[]");
+    let asked = "{% if context.session.list.size.x %}y{% else %}n{% endif %}";
+    assert_eq!(render(&session, asked).unwrap(), "n");
+}
+
+/// Found by fuzzing: the engine evaluates the arguments of a filter by itself.
+#[test]
+fn an_unknown_index_is_nil_but_in_the_argument_of_a_filter() {
+    let session = stored(&Counted::default());
+    let set = "{% session x = context.session[nobody] %}{{ context.session.x }}";
+    assert_eq!(render(&session, set).unwrap(), "");
+    let set = "{% session x = nobody.at.all | default: nobody.else %}{{ context.session.x }}";
+    assert_eq!(render(&session, set).unwrap(), "");
+    let error = render(
+        &session,
+        "{% session x = '' | default: context.session[nobody] %}",
+    );
+    let error = error.unwrap_err();
+    assert!(error.contains("Expected scalar, found `nil`"), "{error}");
+    assert!(
+        !error.contains("Ann") && !error.contains("object"),
+        "{error}"
+    );
+}
+
 #[test]
 fn errors_name_no_other_key_and_no_value() {
     let session = stored(&Counted::default());

@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use redb::ReadTransaction;
 
+#[cfg(fuzzing)]
+pub(super) use self::tables::fuzzing;
+
 use self::tables::Fault;
 use self::writer::{Place, Writer};
 use super::{Committed, Revoke, SessionInfo, SessionStore, SharedRecord};

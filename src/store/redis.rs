@@ -16,6 +16,8 @@ use ::redis::Value as Reply;
 use uuid::Uuid;
 
 pub use builder::RedisStoreBuilder;
+#[cfg(fuzzing)]
+pub(super) use fields::fuzzing;
 
 use self::fields::{millis, text};
 use self::script::Args;

@@ -113,6 +113,27 @@ impl Filed {
             record: Record::from_bytes(record)?,
         })
     }
+
+    fn bytes(under: u64, record: &Record) -> Vec<u8> {
+        let record = record.to_bytes();
+        let mut bytes = Vec::with_capacity(8 + record.len());
+        bytes.extend_from_slice(&under.to_le_bytes());
+        bytes.extend_from_slice(&record);
+        bytes
+    }
+}
+
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    use super::{Error, Filed, Record};
+
+    pub(crate) fn read(value: &[u8]) -> Result<(u64, Record), Error> {
+        Filed::read(value).map(|filed| (filed.under, filed.record))
+    }
+
+    pub(crate) fn write(under: u64, record: &Record) -> Vec<u8> {
+        Filed::bytes(under, record)
+    }
 }
 
 fn find(
@@ -344,10 +365,7 @@ impl<'t> Tables<'t> {
     }
 
     fn put(&mut self, key: &[u8; 32], under: u64, record: &Record) -> Result<(), Fault> {
-        let record = record.to_bytes();
-        let mut bytes = Vec::with_capacity(8 + record.len());
-        bytes.extend_from_slice(&under.to_le_bytes());
-        bytes.extend_from_slice(&record);
+        let bytes = Filed::bytes(under, record);
         self.sessions.insert(key, bytes.as_slice())?;
         Ok(())
     }

@@ -53,6 +53,19 @@ pub(super) fn fields(record: &Record) -> Fields {
     fields
 }
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    use super::{Error, Fields, Record};
+
+    pub(crate) fn read(fields: Fields) -> Result<Option<Record>, Error> {
+        super::record(fields)
+    }
+
+    pub(crate) fn write(record: &Record) -> Fields {
+        super::fields(record)
+    }
+}
+
 /// `None` for no fields: there is no such session.
 pub(super) fn record(fields: Fields) -> Result<Option<Record>, Error> {
     if fields.is_empty() {
