@@ -78,7 +78,10 @@ impl SessionStore for Asked {
         } else {
             calls.changes.push(*key);
         }
-        Ok(Committed::Stored { taken: Vec::new() })
+        Ok(Committed::Stored {
+            taken: Vec::new(),
+            version: 1,
+        })
     }
 
     fn touch(&self, _key: &StoreKey, _now: Timestamp) -> Result<bool, Error> {
