@@ -105,8 +105,8 @@ fn counted(work: &str) -> Option<f64> {
         line.rsplit(' ').next()?.parse::<f64>().ok()
     };
     // Each process hashes by a seed of its own, and so counts a little differently.
-    let counts: Option<Vec<_>> = (0..5)
-        .map(|_| Some((run(400)? - run(100)?) / 300.0))
+    let counts: Option<Vec<_>> = (0..15)
+        .map(|_| Some((run(200)? - run(50)?) / 150.0))
         .collect();
     counts.map(median)
 }

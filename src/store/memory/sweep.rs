@@ -49,9 +49,6 @@ impl MemoryStore {
             self.held.fetch_sub(batch.len(), Ordering::Relaxed);
             swept += batch.len();
             due.extend(next);
-            drop(batch);
-            // There is no hurry: whoever waits for this core comes first.
-            std::thread::yield_now();
         }
         swept
     }
