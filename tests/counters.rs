@@ -7,7 +7,7 @@ use std::time::Duration;
 use liquid_session::clock::ManualClock;
 use liquid_session::config::SensitiveData;
 use liquid_session::store::Revoke;
-use liquid_session::{Error, ErrorKind, MemoryStore, SessionConfig, Sessions, Status};
+use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions, Status};
 
 const FORGED: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -58,16 +58,15 @@ impl Bench {
     }
 }
 
+/// Commits, and gives the new cookie.
+fn stored(session: &Session) -> String {
+    session.commit().unwrap().secret().unwrap().expose()
+}
+
 fn begin(sessions: &Sessions) -> String {
     let session = sessions.open(None);
     session.set("a", 1).unwrap();
-    session
-        .commit()
-        .unwrap()
-        .secret()
-        .unwrap()
-        .expose()
-        .to_string()
+    stored(&session)
 }
 
 fn write(sessions: &Sessions, cookie: &str, key: &str) -> Status {
@@ -179,13 +178,7 @@ fn each_step_moves_its_counters_and_no_other() {
         |sessions| {
             let session = sessions.open(&*cookie);
             session.login("alice").unwrap();
-            session
-                .commit()
-                .unwrap()
-                .secret()
-                .unwrap()
-                .expose()
-                .to_string()
+            stored(&session)
         },
     );
     bench.step(&[("loads", 1), ("foreign", 1)], |sessions| {

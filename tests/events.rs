@@ -11,7 +11,7 @@ use liquid_session::config::SensitiveData;
 use liquid_session::store::{
     Change, Committed, Record, Revoke, SessionInfo, SessionStore, SharedRecord, StoreKey,
 };
-use liquid_session::{Error, ErrorKind, MemoryStore, SessionConfig, Sessions};
+use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
@@ -118,28 +118,21 @@ impl Emitted {
     }
 }
 
+/// Commits, and gives the new cookie.
+fn stored(session: &Session) -> String {
+    session.commit().unwrap().secret().unwrap().expose()
+}
+
 fn begin(sessions: &Sessions) -> String {
     let session = sessions.open(None);
     session.set("color", "dark").unwrap();
-    session
-        .commit()
-        .unwrap()
-        .secret()
-        .unwrap()
-        .expose()
-        .to_string()
+    stored(&session)
 }
 
 fn sign_in(sessions: &Sessions, cookie: &str) -> String {
     let session = sessions.open(cookie);
     session.login("alice").unwrap();
-    session
-        .commit()
-        .unwrap()
-        .secret()
-        .unwrap()
-        .expose()
-        .to_string()
+    stored(&session)
 }
 
 /// Each event of the guide, and those with a field that may be missing both with it and without.

@@ -1,5 +1,6 @@
 //! What a request did, and how it meets the record as it is by then.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -361,7 +362,7 @@ impl Change {
         for (key, op) in &self.ops {
             let (current, mut edit) = base.plan(key);
             let left = match op {
-                Op::Set(value) => Left::Value(value),
+                Op::Set(value) => Left::Value(Cow::Borrowed(&**value)),
                 Op::Remove => Left::Nothing,
                 Op::Take => {
                     if let Some(bytes) = current {
@@ -371,7 +372,7 @@ impl Change {
                 }
                 Op::Increment(by) => {
                     let current = current.map(Value::decode).transpose()?;
-                    Left::Number(Value::Int(add(key, current.as_ref(), *by)?))
+                    Left::Value(Cow::Owned(Value::Int(add(key, current.as_ref(), *by)?)))
                 }
                 Op::Append(items) => match current {
                     Some(bytes) if bytes.first() != Some(&b'a') => {
@@ -407,8 +408,7 @@ impl Change {
 /// What an operation leaves under its key.
 enum Left<'c> {
     Nothing,
-    Value(&'c Value),
-    Number(Value),
+    Value(Cow<'c, Value>),
     Appended(Box<[u8]>, &'c [Value]),
 }
 
@@ -417,7 +417,6 @@ impl Left<'_> {
         match self {
             Self::Nothing => 0,
             Self::Value(value) => value.encoded_len(),
-            Self::Number(value) => value.encoded_len(),
             Self::Appended(array, items) => {
                 array.len() + items.iter().map(Value::sized_len).sum::<usize>()
             }
@@ -428,7 +427,6 @@ impl Left<'_> {
         match self {
             Self::Nothing => {}
             Self::Value(value) => value.encode(out),
-            Self::Number(value) => value.encode(out),
             Self::Appended(array, items) => {
                 write(out, array);
                 for item in *items {

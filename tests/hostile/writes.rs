@@ -1,6 +1,6 @@
 //! Much of everything.
 
-use liquid_session::ErrorKind;
+use liquid_session::{Error, ErrorKind, Session};
 
 use super::*;
 
@@ -98,6 +98,16 @@ fn many_keys_are_refused() {
     assert_eq!(session.get("before").unwrap(), Some("kept".into()));
 }
 
+/// Counts, while another request does the same the first time.
+fn count_beside(session: &Session, rival: &mut Option<Session>) -> Result<i64, Error> {
+    let n = session.increment("n", 1)?;
+    if let Some(rival) = rival.take() {
+        rival.increment("n", 1)?;
+        let _ = rival.commit()?;
+    }
+    Ok(n)
+}
+
 /// What was staged before a transaction counts as a whole, whatever comes first by name.
 #[test]
 fn a_removal_makes_room_in_a_transaction_too() {
@@ -110,14 +120,7 @@ fn a_removal_makes_room_in_a_transaction_too() {
     session.set("a", "a".repeat(3_000)).unwrap();
     let mut rival = Some(sessions.open(&*cookie));
     let (n, _) = session
-        .transaction(3, |session| {
-            let n = session.increment("n", 1)?;
-            if let Some(rival) = rival.take() {
-                rival.increment("n", 1)?;
-                let _ = rival.commit()?;
-            }
-            Ok::<_, Error>(n)
-        })
+        .transaction(3, |session| count_beside(session, &mut rival))
         .unwrap();
     assert_eq!(n, 2, "the second attempt");
     assert_eq!(session.keys().unwrap(), ["a", "n"]);
@@ -129,14 +132,7 @@ fn a_removal_makes_room_in_a_transaction_too() {
     rival.set("c", "c".repeat(1_000)).unwrap();
     let mut rival = Some(rival);
     let error = session
-        .transaction(3, |session| {
-            let n = session.increment("n", 1)?;
-            if let Some(rival) = rival.take() {
-                rival.increment("n", 1)?;
-                let _ = rival.commit()?;
-            }
-            Ok::<_, Error>(n)
-        })
+        .transaction(3, |session| count_beside(session, &mut rival))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert_eq!(session.keys().unwrap(), ["a", "c", "n"]);
