@@ -18,7 +18,6 @@ use serde::de::DeserializeOwned;
 
 pub use outcome::{Outcome, Status};
 use overlay::{Overlay, Seen};
-use pins::Pinned;
 pub(crate) use pins::Pins;
 use state::{Attempt, Base, Credential, State};
 
@@ -28,7 +27,7 @@ use crate::record::{Change, Limits, MAX_KEY_BYTES, Op};
 use crate::secret::Secret;
 use crate::shared::Shared;
 use crate::store::Committed;
-use crate::value::Value;
+use crate::value::{StoredValue, Value};
 
 /// Names with a meaning of their own in `context.session`.
 const RESERVED: [&str; 2] = ["session_id", "size"];
@@ -65,9 +64,6 @@ struct Inner {
     shared: Option<Arc<Shared>>,
     state: Mutex<State>,
 }
-
-/// Marks the number of a written value among the pins; other numbers are positions in a record.
-const WRITTEN: u64 = 1 << 63;
 
 impl Session {
     pub(crate) fn open(shared: Arc<Shared>, secret: Option<Secret>) -> Self {
@@ -227,6 +223,7 @@ impl Session {
             return self.remove(key).map(drop);
         }
         value.check(key).inspect_err(|error| self.refused(error))?;
+        let stored = StoredValue::from(&value);
         self.change(|state, limits| {
             let finding = guard::check(self.shared(), key, &value)?;
             let State {
@@ -235,7 +232,7 @@ impl Session {
                 serial,
                 ..
             } = state;
-            overlay.set(key, value, record_of(base), limits, serial)?;
+            overlay.set(key, stored, record_of(base), limits, serial)?;
             guard::report(self.shared(), key, finding);
             Ok(())
         })
@@ -449,7 +446,6 @@ impl Session {
         let item = Value::from_serialize(&item)?;
         self.change(|state, limits| {
             let finding = guard::check_item(self.shared(), key, &item)?;
-            let current = state.value(key)?;
             let State {
                 overlay,
                 base,
@@ -459,7 +455,6 @@ impl Session {
             overlay.append(
                 &KString::from_ref(key),
                 item,
-                current.as_ref(),
                 record_of(base),
                 limits,
                 serial,
@@ -620,7 +615,7 @@ impl Session {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn unsent(&self) -> Option<Outcome> {
-        self.lock().unsent.take()
+        self.lock().unsent.take().map(|outcome| *outcome)
     }
 
     /// Whether reads and the commit may wait for a disk or a network, so that async code moves them
@@ -640,27 +635,13 @@ impl Session {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read(key);
-        match state.overlay.see(key) {
-            Seen::Written(serial, value) => {
-                let pin = WRITTEN | serial;
-                Ok(Some(match pins.get(pin) {
-                    Some(value) => value,
-                    None => pins.insert(pin, Pinned::Shared(value.clone())),
-                }))
-            }
-            Seen::Removed => Ok(None),
-            Seen::Untouched => {
-                let (Some((pin, position)), Some(record)) = (state.stored_at(key), state.record())
-                else {
-                    return Ok(None);
-                };
-                if let Some(value) = pins.get(pin) {
-                    return Ok(Some(value));
-                }
-                let value = record.value_at(position)?;
-                Ok(Some(pins.insert(pin, Pinned::Own(value))))
-            }
-        }
+        let Some((number, stored)) = state.lend(key) else {
+            return Ok(None);
+        };
+        Ok(Some(match pins.get(number) {
+            Some(value) => value,
+            None => pins.insert(number, Value::decode(stored)?),
+        }))
     }
 
     /// The failure of the store that a template ran into, if any.

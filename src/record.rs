@@ -6,8 +6,10 @@ mod entries;
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+pub(crate) use change::not_an;
 pub use change::{Applied, Change, Op};
-pub(crate) use change::{Limits, NewSession, Size, add, not_an};
+pub(crate) use change::{Limits, NewSession, Ops, Size, add, append};
 pub(crate) use entries::Entries;
 
 use crate::clock::Timestamp;
@@ -300,12 +302,9 @@ impl Record {
         self.version += 1;
     }
 
-    pub(crate) fn position(&self, key: &str) -> Option<usize> {
-        self.data.position(key)
-    }
-
-    pub(crate) fn value_at(&self, position: usize) -> Result<Value, Error> {
-        Value::decode(self.data.value_at(position))
+    /// Where a key is among all, and its value as in [`raw`](Self::raw).
+    pub(crate) fn locate(&self, key: &str) -> Option<(usize, &[u8])> {
+        self.data.locate(key)
     }
 
     /// The stored form, version 1; [`from_bytes`](Self::from_bytes) reads it back.

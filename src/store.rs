@@ -23,6 +23,7 @@ use crate::error::Error;
 pub use crate::record::{Applied, Change, Op, Record, RecordParts};
 use crate::secret::SessionId;
 pub use crate::secret::StoreKey;
+pub use crate::value::StoredValue;
 use crate::value::Value;
 
 /// What became of a change that a store was asked to commit.

@@ -3,9 +3,10 @@
 mod codec;
 mod liquid;
 mod serialize;
+mod stored;
 
-pub(crate) use codec::write;
 pub(crate) use liquid::NIL;
+pub use stored::StoredValue;
 
 use std::collections::BTreeMap;
 
@@ -252,6 +253,11 @@ impl Value {
     /// deeper than [`MAX_DEPTH`].
     pub(crate) fn check(&self, key: &str) -> Result<(), Error> {
         self.check_level(key, 0)
+    }
+
+    /// The same for an element of the array under the key.
+    pub(crate) fn check_item(&self, key: &str) -> Result<(), Error> {
+        self.check_level(key, 1)
     }
 
     fn check_level(&self, key: &str, depth: usize) -> Result<(), Error> {

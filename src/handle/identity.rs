@@ -47,7 +47,7 @@ impl Session {
     pub fn user(&self) -> Result<Option<String>, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
-        let staged = state.login.as_ref().map(|(user, _)| &**user);
+        let staged = state.login.as_ref().map(|login| &*login.0);
         let user = staged.or_else(|| state.record().and_then(|record| record.user()));
         Ok(user.map(str::to_owned))
     }
@@ -129,7 +129,7 @@ impl Session {
 
     fn sign_in(&self, user: &str, idle_timeout: Option<Duration>) -> Result<(), Error> {
         self.change(|state, _| {
-            let staged = state.login.as_ref().map(|(user, _)| &**user);
+            let staged = state.login.as_ref().map(|login| &*login.0);
             let bound_to = staged.or_else(|| state.record().and_then(|record| record.user()));
             let mut idle_timeout = idle_timeout;
             if bound_to.is_some_and(|bound| bound != user) {
@@ -138,7 +138,7 @@ impl Session {
                 // Nor is the former user's idle timeout this one's.
                 idle_timeout = idle_timeout.or(self.shared().map(|shared| shared.config.timeout()));
             }
-            state.login = Some((user.into(), idle_timeout));
+            state.login = Some(Box::new((user.into(), idle_timeout)));
             Ok(())
         })
     }

@@ -1,65 +1,36 @@
 //! What one request did to a session so far.
 
-use std::sync::Arc;
-
 use kstring::KString;
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
-use crate::record::{Change, Limits, Op, Record, Size, add, not_an};
-use crate::value::Value;
+use crate::record::{Limits, Op, Ops, Record, Size, add, append};
+use crate::value::{StoredValue, Value};
 
 /// Changes of one request, sorted by key, over the record as it was loaded.
 #[derive(Clone, Default)]
 pub(super) struct Overlay {
     clear: bool,
-    entries: SmallVec<[Entry; 2]>,
+    /// As the commit sends them.
+    ops: Ops,
+    /// What the handle has to know of each, in the same order.
+    notes: SmallVec<[Note; 2]>,
     /// The size of the session as this request sees it.
     size: Size,
-    /// What this request wrote in all, but for values that took the place of unseen ones.
+    /// What this request wrote in all, but for values that took the place of others.
     written: usize,
 }
 
 #[derive(Clone)]
-struct Entry {
-    key: KString,
+struct Note {
     /// A number that no other written value of this handle has; a view pins by it.
     serial: u64,
     /// The stored size of the value that is there now; 0 for none.
     size: usize,
-    local: Local,
-}
-
-#[derive(Clone)]
-enum Local {
-    Set(Arc<Value>),
-    Remove,
-    Increment {
-        by: i64,
-        value: Arc<Value>,
-    },
-    Append {
-        items: Vec<Value>,
-        value: Arc<Value>,
-    },
-}
-
-impl Local {
-    fn value(&self) -> Option<&Arc<Value>> {
-        match self {
-            Self::Set(value) | Self::Increment { value, .. } | Self::Append { value, .. } => {
-                Some(value)
-            }
-            Self::Remove => None,
-        }
-    }
-}
-
-impl Entry {
-    /// Whether no view holds the value that was written.
-    fn is_unseen(&self) -> bool {
-        matches!(&self.local, Local::Set(value) if Arc::strong_count(value) == 1)
-    }
+    /// A view keeps the value that goes by the number.
+    lent: bool,
+    /// What an addition comes to, as the request sees it.
+    sum: Option<Box<StoredValue>>,
 }
 
 /// Where a key is among the entries, or would be.
@@ -67,8 +38,8 @@ type Place = Result<usize, usize>;
 
 /// What the overlay says of a key.
 pub(super) enum Seen<'o> {
-    /// The request wrote it.
-    Written(u64, &'o Arc<Value>),
+    /// The request wrote it; with the number of the value.
+    Written(u64, &'o [u8]),
     /// The request removed it.
     Removed,
     /// The request left it as the record has it.
@@ -90,22 +61,18 @@ impl Overlay {
 
     /// Whether there is something to commit.
     pub(super) fn has_changes(&self) -> bool {
-        self.clear || !self.entries.is_empty()
+        self.clear || !self.ops.is_empty()
     }
 
     /// Whether something would be stored in a session that does not exist yet.
     pub(super) fn stores_anything(&self) -> bool {
-        self.entries.iter().any(|e| e.local.value().is_some())
-    }
-
-    pub(super) fn is_untouched(&self) -> bool {
-        !self.clear && self.entries.is_empty()
+        self.written().next().is_some()
     }
 
     pub(super) fn see(&self, key: &str) -> Seen<'_> {
         match self.find(key) {
-            Ok(at) => match self.entries[at].local.value() {
-                Some(value) => Seen::Written(self.entries[at].serial, value),
+            Ok(at) => match self.value_at(at) {
+                Some(value) => Seen::Written(self.notes[at].serial, value),
                 None => Seen::Removed,
             },
             Err(_) if self.clear => Seen::Removed,
@@ -113,21 +80,38 @@ impl Overlay {
         }
     }
 
+    /// The same for a view, which keeps the value.
+    pub(super) fn lend(&mut self, key: &str) -> Seen<'_> {
+        if let Ok(at) = self.find(key) {
+            self.notes[at].lent = true;
+        }
+        self.see(key)
+    }
+
+    fn value_at(&self, at: usize) -> Option<&[u8]> {
+        match &self.ops[at].1 {
+            Op::Set(value) => Some(value),
+            Op::Increment(_) | Op::Append(_) => self.notes[at].sum.as_deref().map(|sum| &**sum),
+            Op::Remove | Op::Take => None,
+        }
+    }
+
     /// The keys that the request wrote, with their values.
-    pub(super) fn written(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.entries
+    pub(super) fn written(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.ops
             .iter()
-            .filter_map(|e| Some((e.key.as_str(), &**e.local.value()?)))
+            .enumerate()
+            .filter_map(|(at, (key, _))| Some((key.as_str(), self.value_at(at)?)))
     }
 
     fn find(&self, key: &str) -> Place {
-        self.entries.binary_search_by(|e| e.key.as_str().cmp(key))
+        self.ops.binary_search_by(|(k, _)| k.as_str().cmp(key))
     }
 
     /// The size of the value that the request sees under a key; 0 for none.
     fn size_at(&self, place: Place, key: &str, record: Option<&Record>) -> usize {
         match place {
-            Ok(at) => self.entries[at].size,
+            Ok(at) => self.notes[at].size,
             Err(_) if self.clear => 0,
             Err(_) => record.and_then(|r| r.raw(key)).map_or(0, <[u8]>::len),
         }
@@ -136,24 +120,14 @@ impl Overlay {
     pub(super) fn set(
         &mut self,
         key: &KString,
-        value: Value,
+        value: StoredValue,
         record: Option<&Record>,
         limits: Limits,
         serials: &mut u64,
     ) -> Result<(), Error> {
-        let size = value.encoded_len();
+        let size = value.len();
         let place = self.admit(key, size, record, limits)?;
-        if let Ok(at) = place
-            && let entry = &mut self.entries[at]
-            && let Local::Set(old) = &mut entry.local
-            && let Some(old) = Arc::get_mut(old)
-        {
-            // Nobody has seen the value that was written before: it need not stay.
-            *old = value;
-            entry.size = size;
-            return Ok(());
-        }
-        self.put(place, key, size, Local::Set(Arc::new(value)), serials);
+        self.put(place, key, size, Op::Set(value), None, serials);
         Ok(())
     }
 
@@ -168,19 +142,19 @@ impl Overlay {
         serials: &mut u64,
     ) -> Result<i64, Error> {
         let number = add(key, current, by)?;
-        let value = Arc::new(Value::Int(number));
-        let local = match self.find(key).map(|at| &self.entries[at].local) {
-            Err(_) if !self.clear => Local::Increment { by, value },
-            Ok(Local::Increment { by: before, .. }) => match before.checked_add(by) {
-                Some(by) => Local::Increment { by, value },
-                None => Local::Set(value),
-            },
+        let value = StoredValue::from(&Value::Int(number));
+        let by = match self.find(key).map(|at| &self.ops[at].1) {
+            Err(_) if !self.clear => Some(by),
+            Ok(Op::Increment(before)) => before.checked_add(by),
             // After a set, a removal or a clear the number is known whatever the record holds.
-            _ => Local::Set(value),
+            _ => None,
         };
-        let size = Value::Int(number).encoded_len();
+        let size = value.len();
         let place = self.admit(key, size, record, limits)?;
-        self.put(place, key, size, local, serials);
+        match by {
+            Some(by) => self.put(place, key, size, Op::Increment(by), Some(value), serials),
+            None => self.put(place, key, size, Op::Set(value), None, serials),
+        }
         Ok(number)
     }
 
@@ -189,34 +163,32 @@ impl Overlay {
         &mut self,
         key: &KString,
         item: Value,
-        current: Option<&Value>,
         record: Option<&Record>,
         limits: Limits,
         serials: &mut u64,
     ) -> Result<(), Error> {
-        let mut all = match current {
-            None | Some(Value::Nil) => Vec::new(),
-            Some(Value::Array(items)) => items.clone(),
-            Some(other) => return Err(not_an(key, "array", other)),
+        let current = match self.see(key) {
+            Seen::Written(_, value) => Some(value),
+            Seen::Removed => None,
+            Seen::Untouched => record.and_then(|record| record.raw(key)),
         };
-        all.push(item.clone());
-        let value = Value::Array(all);
-        value.check(key)?;
-        let size = value.encoded_len();
+        let value = append(key, current, std::slice::from_ref(&item))?;
+        item.check_item(key)?;
+        let size = value.len();
         let place = self.admit(key, size, record, limits)?;
-        let value = Arc::new(value);
-        let local = match place.map(|at| &self.entries[at].local) {
-            Err(_) if !self.clear => Local::Append {
-                items: vec![item],
-                value,
-            },
-            Ok(Local::Append { items, .. }) => Local::Append {
-                items: items.iter().cloned().chain([item]).collect(),
-                value,
-            },
-            _ => Local::Set(value),
+        let items = match place.map(|at| &mut self.ops[at].1) {
+            Err(_) if !self.clear => Some(vec![item]),
+            Ok(Op::Append(items)) => {
+                let mut items = std::mem::take(items);
+                items.push(item);
+                Some(items)
+            }
+            _ => None,
         };
-        self.put(place, key, size, local, serials);
+        match items {
+            Some(items) => self.put(place, key, size, Op::Append(items), Some(value), serials),
+            None => self.put(place, key, size, Op::Set(value), None, serials),
+        }
         Ok(())
     }
 
@@ -229,7 +201,7 @@ impl Overlay {
             return false;
         }
         self.leave(key, size);
-        self.put(place, &KString::from_ref(key), 0, Local::Remove, serials);
+        self.put(place, &KString::from_ref(key), 0, Op::Remove, None, serials);
         true
     }
 
@@ -249,7 +221,8 @@ impl Overlay {
     /// Removes every key, also those that the request has not seen.
     pub(super) fn clear_all(&mut self) {
         self.clear = true;
-        self.entries.clear();
+        self.ops.clear();
+        self.notes.clear();
         self.size = Size::default();
     }
 
@@ -277,7 +250,7 @@ impl Overlay {
         )?;
         // A view keeps every value that a template has read while it renders, so what is written
         // after that, and can't take its place, is bounded too.
-        let reuses = matches!(place, Ok(at) if self.entries[at].is_unseen());
+        let reuses = matches!(place, Ok(at) if !self.notes[at].lent);
         if !reuses {
             let budget = limits.max_bytes.saturating_mul(256).max(1 << 20);
             let written = self.written + size + 64;
@@ -302,24 +275,31 @@ impl Overlay {
         }
     }
 
-    fn put(&mut self, place: Place, key: &KString, size: usize, local: Local, serials: &mut u64) {
+    fn put(
+        &mut self,
+        place: Place,
+        key: &KString,
+        size: usize,
+        op: Op,
+        sum: Option<StoredValue>,
+        serials: &mut u64,
+    ) {
         *serials += 1;
+        let note = Note {
+            serial: *serials,
+            size,
+            lent: false,
+            sum: sum.map(Box::new),
+        };
         match place {
             Ok(at) => {
-                let entry = &mut self.entries[at];
-                entry.serial = *serials;
-                entry.size = size;
-                entry.local = local;
+                self.ops[at].1 = op;
+                self.notes[at] = note;
             }
-            Err(at) => self.entries.insert(
-                at,
-                Entry {
-                    key: key.clone(),
-                    serial: *serials,
-                    size,
-                    local,
-                },
-            ),
+            Err(at) => {
+                self.ops.insert(at, (key.clone(), op));
+                self.notes.insert(at, note);
+            }
         }
     }
 
@@ -340,36 +320,24 @@ impl Overlay {
             fresh.clear = true;
             fresh.size = Size::default();
         }
-        for entry in &self.entries {
-            let key = &entry.key;
+        for (key, op) in &self.ops {
             let stored = match record {
                 Some(record) if !fresh.clear => record.get(key)?,
                 _ => None,
             };
-            match &entry.local {
-                Local::Set(value) => {
-                    fresh.set(key, (**value).clone(), record, unlimited, serials)?;
+            match op {
+                Op::Set(value) => {
+                    fresh.set(key, value.clone(), record, unlimited, serials)?;
                 }
-                Local::Remove => {
+                Op::Remove | Op::Take => {
                     fresh.remove(key, record, serials);
                 }
-                Local::Increment { by, .. } => {
+                Op::Increment(by) => {
                     fresh.increment(key, *by, stored.as_ref(), record, unlimited, serials)?;
                 }
-                Local::Append { items, .. } => {
-                    let mut stored = stored;
+                Op::Append(items) => {
                     for item in items {
-                        fresh.append(
-                            key,
-                            item.clone(),
-                            stored.as_ref(),
-                            record,
-                            unlimited,
-                            serials,
-                        )?;
-                        if let Seen::Written(_, value) = fresh.see(key) {
-                            stored = Some((**value).clone());
-                        }
+                        fresh.append(key, item.clone(), record, unlimited, serials)?;
                     }
                 }
             }
@@ -382,17 +350,26 @@ impl Overlay {
         Ok(fresh)
     }
 
-    /// Writes down what was done.
-    pub(super) fn describe(self, change: &mut Change) {
-        change.clear = self.clear;
-        for entry in self.entries {
-            let op = match entry.local {
-                Local::Set(value) => Op::Set(value),
-                Local::Remove => Op::Remove,
-                Local::Increment { by, .. } => Op::Increment(by),
-                Local::Append { items, .. } => Op::Append(items),
-            };
-            change.ops.push((entry.key, op));
-        }
+    /// What was done, for the commit.
+    pub(super) fn ops(&self) -> &Ops {
+        &self.ops
+    }
+
+    /// The same, and begins anew; whether everything was removed before is told first.
+    pub(super) fn take(&mut self) -> (bool, Ops) {
+        self.notes.clear();
+        (
+            std::mem::take(&mut self.clear),
+            std::mem::take(&mut self.ops),
+        )
+    }
+
+    /// Begins anew over this record.
+    pub(super) fn reset(&mut self, record: Option<&Record>) {
+        self.clear = false;
+        self.ops.clear();
+        self.notes.clear();
+        self.size = record.map_or_else(Size::default, Record::size);
+        self.written = 0;
     }
 }

@@ -1,8 +1,6 @@
 //! Values that a view lent to a template.
 
 use std::cell::OnceCell;
-use std::ops::Deref;
-use std::sync::Arc;
 
 use elsa::FrozenBTreeMap;
 
@@ -13,26 +11,8 @@ use crate::value::Value;
 #[derive(Default)]
 pub(crate) struct Pins {
     /// Most templates read a few: those need no allocation.
-    first: [OnceCell<(u64, Pinned)>; 4],
-    others: FrozenBTreeMap<u64, Box<Pinned>>,
-}
-
-pub(super) enum Pinned {
-    /// Decoded from a record.
-    Own(Value),
-    /// Written by the request.
-    Shared(Arc<Value>),
-}
-
-impl Deref for Pinned {
-    type Target = Value;
-
-    fn deref(&self) -> &Value {
-        match self {
-            Self::Own(value) => value,
-            Self::Shared(value) => value,
-        }
-    }
+    first: [OnceCell<(u64, Value)>; 4],
+    others: FrozenBTreeMap<u64, Box<Value>>,
 }
 
 impl Pins {
@@ -44,10 +24,10 @@ impl Pins {
                 None => return None,
             }
         }
-        self.others.get(&number).map(Deref::deref)
+        self.others.get(&number)
     }
 
-    pub(super) fn insert(&self, number: u64, value: Pinned) -> &Value {
+    pub(super) fn insert(&self, number: u64, value: Value) -> &Value {
         match self.first.iter().find(|cell| cell.get().is_none()) {
             Some(cell) => &cell.get_or_init(|| (number, value)).1,
             None => self.others.insert(number, Box::new(value)),

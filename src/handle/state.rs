@@ -24,7 +24,7 @@ pub(super) struct State {
     /// The number of the present base.
     base_serial: u64,
     pub(super) renew: bool,
-    pub(super) login: Option<Login>,
+    pub(super) login: Option<Box<Login>>,
     /// The visitor came with a cookie of ours, or was sent one.
     has_cookie: bool,
     /// The session was ended by this request: its cookie goes, whatever comes after.
@@ -35,11 +35,14 @@ pub(super) struct State {
     /// The handle that the session will have, once something asked for it.
     new_id: Option<SessionId>,
     /// What a transaction has read.
-    pub(super) reads: Option<Reads>,
+    pub(super) reads: Option<Box<Reads>>,
     /// The last outcome that says something of the cookie, until somebody asks for it: whoever
     /// committed may have dropped it.
-    pub(super) unsent: Option<Outcome>,
+    pub(super) unsent: Option<Box<Outcome>>,
 }
+
+/// Marks the number of a written value; other numbers are positions in a record.
+const WRITTEN: u64 = 1 << 63;
 
 /// Who signs in, and the idle timeout that goes with it.
 pub(super) type Login = (Box<str>, Option<Duration>);
@@ -136,7 +139,16 @@ impl State {
         self.base = base;
         self.serial += 1;
         self.base_serial = self.serial;
-        self.overlay = Overlay::over(self.record());
+        self.begin_anew();
+    }
+
+    /// Drops what the request did so far.
+    fn begin_anew(&mut self) {
+        // In place: mostly there is nothing to drop.
+        self.overlay.reset(match &self.base {
+            Base::Loaded(_, record) => Some(record),
+            _ => None,
+        });
     }
 
     /// Asks the store, the first time that something needs it.
@@ -215,23 +227,29 @@ impl State {
         }
     }
 
-    /// A copy of the value under a key, as this request sees it.
+    /// The value under a key, as this request sees it.
     pub(super) fn value(&self, key: &str) -> Result<Option<Value>, Error> {
-        match self.overlay.see(key) {
-            Seen::Written(_, value) => Ok(Some((**value).clone())),
-            Seen::Removed => Ok(None),
-            Seen::Untouched => match self.record() {
-                Some(record) => record.get(key),
-                None => Ok(None),
-            },
-        }
+        let stored = match self.overlay.see(key) {
+            Seen::Written(_, value) => Some(value),
+            Seen::Removed => None,
+            Seen::Untouched => self.record().and_then(|record| record.raw(key)),
+        };
+        stored.map(Value::decode).transpose()
     }
 
-    /// Where the record has a key that the request left alone: a number for a view to pin the value
-    /// by, and the position.
-    pub(super) fn stored_at(&self, key: &str) -> Option<(u64, usize)> {
-        let position = self.record()?.position(key)?;
-        Some((self.base_serial << 32 | position as u64, position))
+    /// The same in its stored form for a view, which keeps the value by the number.
+    pub(super) fn lend(&mut self, key: &str) -> Option<(u64, &[u8])> {
+        match self.overlay.lend(key) {
+            Seen::Written(serial, stored) => Some((WRITTEN | serial, stored)),
+            Seen::Removed => None,
+            Seen::Untouched => {
+                let Base::Loaded(_, record) = &self.base else {
+                    return None;
+                };
+                let (position, stored) = record.locate(key)?;
+                Some((self.base_serial << 32 | position as u64, stored))
+            }
+        }
     }
 
     /// All keys with their values, sorted by key.
@@ -242,8 +260,8 @@ impl State {
                 all.insert(key.to_owned(), Value::decode(bytes)?);
             }
         }
-        for (key, value) in self.overlay.written() {
-            all.insert(key.to_owned(), value.clone());
+        for (key, bytes) in self.overlay.written() {
+            all.insert(key.to_owned(), Value::decode(bytes)?);
         }
         Ok(all.into_iter().collect())
     }
@@ -276,7 +294,7 @@ impl State {
     }
 
     pub(super) fn forget_changes(&mut self) {
-        self.overlay = Overlay::over(self.record());
+        self.begin_anew();
         self.renew = false;
         self.login = None;
         self.new_id = None;
@@ -287,12 +305,12 @@ impl State {
 
     /// Goes back to an earlier overlay of the same base.
     pub(super) fn restore(&mut self, overlay: Overlay) {
-        self.overlay = if overlay.is_untouched() {
-            // It may be from before the record was loaded.
-            Overlay::over(self.record())
+        if overlay.has_changes() {
+            self.overlay = overlay;
         } else {
-            overlay
-        };
+            // It may be from before the record was loaded.
+            self.begin_anew();
+        }
     }
 
     /// Ends the session in the store and begins again without one.
@@ -317,7 +335,7 @@ impl State {
         if let Attempt::Done(outcome) = &attempt {
             // What a session that has ended since left to send is void too.
             if outcome.concerns_cookie() || outcome.status() == Status::Gone {
-                self.unsent = Some(outcome.clone());
+                self.unsent = Some(Box::new(outcome.clone()));
             }
         }
         Ok(attempt)
@@ -374,10 +392,11 @@ impl State {
         }
     }
 
-    fn change(&self, overlay: Overlay, shared: &Shared) -> Change {
+    /// What goes to the store, but for what the request did to the data.
+    fn change(&self, shared: &Shared) -> Change {
         let mut change = Change::new(shared.config.limits());
-        overlay.describe(&mut change);
-        if let Some((user, idle_timeout)) = &self.login {
+        if let Some(login) = &self.login {
+            let (user, idle_timeout) = &**login;
             change.user = Some(user.clone());
             change.idle_timeout = *idle_timeout;
         }
@@ -387,8 +406,8 @@ impl State {
     fn create(&mut self, shared: &Shared) -> Result<Attempt, Error> {
         let secret = Secret::generate()?;
         let key = secret.store_key();
-        let mut change = self.change(self.overlay.clone(), shared);
-        change.clear = false;
+        let mut change = self.change(shared);
+        change.ops = self.overlay.ops().clone();
         let id = self.new_id.unwrap_or_else(SessionId::generate);
         change.create = Some(NewSession {
             id,
@@ -420,8 +439,8 @@ impl State {
             .then(Secret::generate)
             .transpose()?;
         let new_key = secret.as_ref().map(Secret::store_key);
-        let overlay = std::mem::take(&mut self.overlay);
-        let mut change = self.change(overlay, shared);
+        let mut change = self.change(shared);
+        (change.clear, change.ops) = self.overlay.take();
         change.renew_to = new_key;
         if let (Some(reads), Some(record)) = (&self.reads, self.record()) {
             change.expect = reads

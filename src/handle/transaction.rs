@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::overlay::Overlay;
-use super::state::{Attempt, Login, Reads, State};
+use super::state::{Attempt, Login, State};
 use super::{Outcome, Session, Status};
 use crate::error::{Error, ErrorKind};
 use crate::store::Lease;
@@ -84,7 +84,7 @@ impl Session {
                 )
                 .into());
             }
-            state.reads = Some(Reads::default());
+            state.reads = Some(Box::default());
         }
         // Whatever happens, the handle is no transaction's afterwards.
         let _end = End(self);
@@ -156,8 +156,8 @@ impl Session {
     fn rebase(&self, before: &Staged) -> Result<(), Error> {
         let mut state = self.lock();
         state.unload();
-        state.reads = Some(Reads::default());
-        if !before.overlay.is_untouched() {
+        state.reads = Some(Box::default());
+        if before.overlay.has_changes() {
             state.open_to_write(self.shared())?;
         }
         self.lay(before, &mut state)
@@ -177,7 +177,7 @@ impl Session {
     /// Lays what was staged over the present record, which may be another one than it was made for.
     fn lay(&self, before: &Staged, state: &mut State) -> Result<(), Error> {
         let limits = self.shared().map(|shared| shared.config.limits());
-        let (Some(limits), false) = (limits, before.overlay.is_untouched()) else {
+        let (Some(limits), true) = (limits, before.overlay.has_changes()) else {
             before.restore(state);
             return Ok(());
         };
@@ -203,7 +203,7 @@ impl Session {
 struct Staged {
     overlay: Overlay,
     renew: bool,
-    login: Option<Login>,
+    login: Option<Box<Login>>,
 }
 
 impl Staged {

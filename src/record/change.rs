@@ -1,21 +1,18 @@
 //! What a request did, and how it meets the record as it is by then.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use kstring::KString;
 
 use smallvec::SmallVec;
 
-use super::entries::Edit;
+use super::entries::{Edit, New};
 use super::{Entries, Record, millis};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::secret::{SessionId, StoreKey};
-use crate::value::{Value, write};
+use crate::value::{StoredValue, Value};
 
 /// How much a session may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +61,7 @@ impl Limits {
 ///
 /// fn describe(op: &Op) -> String {
 ///     match op {
-///         Op::Set(value) => format!("set to {value:?}"),
+///         Op::Set(value) => format!("set to {} bytes", value.len()),
 ///         Op::Remove => "removed".to_owned(),
 ///         Op::Take => "read and removed".to_owned(),
 ///         Op::Increment(by) => format!("{by} more"),
@@ -76,7 +73,7 @@ impl Limits {
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Stores a value.
-    Set(Arc<Value>),
+    Set(StoredValue),
     /// Removes the key.
     Remove,
     /// Removes the key and hands out what was there.
@@ -357,34 +354,26 @@ impl Change {
             &record.data
         };
         let mut taken = Vec::new();
-        let mut results = SmallVec::<[Left<'_>; 8]>::new();
-        let mut edits = SmallVec::<[Edit<'_>; 8]>::new();
+        let mut edits = SmallVec::<[Edit<'_>; 2]>::new();
         for (key, op) in &self.ops {
-            let (current, mut edit) = base.plan(key);
-            let left = match op {
-                Op::Set(value) => Left::Value(Cow::Borrowed(&**value)),
-                Op::Remove => Left::Nothing,
+            let (current, place) = base.plan(key);
+            let value = match op {
+                Op::Set(value) => New::Given(value),
+                Op::Remove => New::Nothing,
                 Op::Take => {
                     if let Some(bytes) = current {
                         taken.push((key.to_string(), Value::decode(bytes)?));
                     }
-                    Left::Nothing
+                    New::Nothing
                 }
                 Op::Increment(by) => {
                     let current = current.map(Value::decode).transpose()?;
-                    Left::Value(Cow::Owned(Value::Int(add(key, current.as_ref(), *by)?)))
+                    let sum = add(key, current.as_ref(), *by)?;
+                    New::Made(StoredValue::from(&Value::Int(sum)))
                 }
-                Op::Append(items) => match current {
-                    Some(bytes) if bytes.first() != Some(&b'a') => {
-                        return Err(not_an(key, "array", &Value::decode(bytes)?));
-                    }
-                    // Its own bytes: they move while the block is written anew.
-                    array => Left::Appended(array.unwrap_or(b"a").into(), items),
-                },
+                Op::Append(items) => New::Made(append(key, current, items)?),
             };
-            edit.len = left.len();
-            edits.push(edit);
-            results.push(left);
+            edits.push(Edit { key, place, value });
         }
         let size = base.size_after(&edits);
         let last_key = match &self.ops[..] {
@@ -392,48 +381,15 @@ impl Change {
             _ => None,
         };
         self.limits.check(last_key, record.data.size(), size)?;
-        let write = |edit: usize, out: &mut dyn Write| results[edit].write(out);
         if self.clear {
             let mut data = Entries::empty();
-            data.edit(&edits, size, write);
+            data.edit(&edits, size);
             record.data = data;
         } else {
-            record.data.edit(&edits, size, write);
+            record.data.edit(&edits, size);
         }
         record.version += 1;
         Ok(taken)
-    }
-}
-
-/// What an operation leaves under its key.
-enum Left<'c> {
-    Nothing,
-    Value(Cow<'c, Value>),
-    Appended(Box<[u8]>, &'c [Value]),
-}
-
-impl Left<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::Value(value) => value.encoded_len(),
-            Self::Appended(array, items) => {
-                array.len() + items.iter().map(Value::sized_len).sum::<usize>()
-            }
-        }
-    }
-
-    fn write(&self, out: &mut dyn Write) {
-        match self {
-            Self::Nothing => {}
-            Self::Value(value) => value.encode(out),
-            Self::Appended(array, items) => {
-                write(out, array);
-                for item in *items {
-                    item.encode_sized(out);
-                }
-            }
-        }
     }
 }
 
@@ -450,6 +406,20 @@ pub(crate) fn add(key: &str, current: Option<&Value>, by: i64) -> Result<i64, Er
             format!("the whole number under the session key `{key}` would leave the range of i64"),
         )
     })
+}
+
+/// Adds elements to a stored array, or begins one.
+pub(crate) fn append(
+    key: &str,
+    current: Option<&[u8]>,
+    items: &[Value],
+) -> Result<StoredValue, Error> {
+    match current {
+        Some(bytes) if !StoredValue::is_array(bytes) => {
+            Err(not_an(key, "array", &Value::decode(bytes)?))
+        }
+        array => Ok(StoredValue::appended(array, items)),
+    }
 }
 
 pub(crate) fn not_an(key: &str, expected: &str, found: &Value) -> Error {

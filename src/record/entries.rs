@@ -9,19 +9,39 @@
 //! entry. The index makes a read in a large session a binary search, and costs a small one two bytes
 //! a key; the one block takes half the memory of keys and values allocated one by one.
 
-use std::io::Write;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use super::{MAX_KEY_BYTES, Size};
-use crate::value::write;
+use crate::value::StoredValue;
+
+/// Where an entry is, and where in the block its value is; or the place that it would get.
+pub(crate) type Place = Result<(usize, Range<usize>), usize>;
 
 /// A key whose value changes.
 pub(crate) struct Edit<'e> {
     pub(crate) key: &'e str,
-    /// Where the entry is, and where in the block its value is; or the place that it would get.
-    pub(crate) place: Result<(usize, Range<usize>), usize>,
-    /// The length of its new value; zero removes the key.
-    pub(crate) len: usize,
+    pub(crate) place: Place,
+    pub(crate) value: New<'e>,
+}
+
+/// The stored form of a new value.
+pub(crate) enum New<'e> {
+    /// The key goes.
+    Nothing,
+    Given(&'e [u8]),
+    Made(StoredValue),
+}
+
+impl Deref for New<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::Given(bytes) => bytes,
+            Self::Made(value) => value,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -34,31 +54,24 @@ impl Entries {
 
     /// From entries that are sorted by key, each key once and no longer than [`MAX_KEY_BYTES`].
     pub(crate) fn build<'e>(entries: impl Iterator<Item = (&'e str, &'e [u8])>) -> Self {
-        let (edits, values): (Vec<_>, Vec<_>) = entries
-            .map(|(key, value)| {
-                let place = Err(0);
-                let len = value.len();
-                (Edit { key, place, len }, value)
+        let edits: Vec<_> = entries
+            .map(|(key, value)| Edit {
+                key,
+                place: Err(0),
+                value: New::Given(value),
             })
-            .unzip();
+            .collect();
         let empty = Self::empty();
-        let size = empty.size_after(&edits);
-        empty.edited(&edits, size, |edit, out| write(out, values[edit]))
+        empty.edited(&edits, empty.size_after(&edits))
     }
 
-    /// The value under a key, and the edit that removes it; with a length, gives it another one.
-    pub(crate) fn plan<'e>(&self, key: &'e str) -> (Option<&[u8]>, Edit<'e>) {
+    /// The value under a key, and where an edit of it goes.
+    pub(crate) fn plan(&self, key: &str) -> (Option<&[u8]>, Place) {
         let layout = self.layout();
-        let place = match layout.find(key) {
-            Some(index) => Ok((index, layout.value(index))),
-            None => Err(layout.place(key)),
-        };
-        let current = match &place {
-            Ok((_, value)) => Some(&self.0[value.clone()]),
-            Err(_) => None,
-        };
-        let len = 0;
-        (current, Edit { key, place, len })
+        match layout.find(key) {
+            Some((index, value)) => (Some(&self.0[value.clone()]), Ok((index, value))),
+            None => (None, Err(layout.place(key))),
+        }
     }
 
     /// What the entries come to with these edits.
@@ -72,43 +85,33 @@ impl Entries {
                 keys -= 1;
                 bytes -= edit.key.len() + value.len();
             }
-            if edit.len > 0 {
+            if !edit.value.is_empty() {
                 keys += 1;
-                bytes += edit.key.len() + edit.len;
+                bytes += edit.key.len() + edit.value.len();
             }
         }
         Size { keys, bytes }
     }
 
-    /// Lays edits over the entries: sorted by key, each key once. `write` gives the value of each.
-    pub(crate) fn edit(
-        &mut self,
-        edits: &[Edit<'_>],
-        size: Size,
-        mut write: impl FnMut(usize, &mut dyn Write),
-    ) {
+    /// Lays edits over the entries: sorted by key, each key once.
+    pub(crate) fn edit(&mut self, edits: &[Edit<'_>], size: Size) {
         // A counter, a flag, a date: mostly the new value is as long as the old one.
-        let in_place = edits.iter().all(
-            |edit| matches!(&edit.place, Ok((_, value)) if edit.len > 0 && edit.len == value.len()),
-        );
+        let in_place = edits
+            .iter()
+            .all(|edit| matches!(&edit.place, Ok((_, value)) if value.len() == edit.value.len()));
         if !in_place {
-            *self = self.edited(edits, size, write);
+            *self = self.edited(edits, size);
             return;
         }
-        for (index, edit) in edits.iter().enumerate() {
+        for edit in edits {
             if let Ok((_, value)) = &edit.place {
-                write(index, &mut &mut self.0[value.clone()]);
+                self.0[value.clone()].copy_from_slice(&edit.value);
             }
         }
     }
 
     /// What lies between two edits is copied as it is.
-    fn edited(
-        &self,
-        edits: &[Edit<'_>],
-        size: Size,
-        mut write: impl FnMut(usize, &mut dyn Write),
-    ) -> Self {
+    fn edited(&self, edits: &[Edit<'_>], size: Size) -> Self {
         let old = self.layout();
         let count = size.keys;
         let size = size.bytes + count;
@@ -134,19 +137,19 @@ impl Entries {
             block.extend_from_slice(&self.0[old.first + begin..old.first + old.start(to)]);
         };
         let mut at = 0;
-        for (index, edit) in edits.iter().enumerate() {
+        for edit in edits {
             let (next, after) = match edit.place {
                 Ok((found, _)) => (found, found + 1),
                 Err(place) => (place, place),
             };
             keep(&mut block, &mut starts, at, next);
             at = after;
-            if edit.len > 0 {
+            if !edit.value.is_empty() {
                 let start = block.len() - first;
                 set(&mut block, width, &mut starts, start);
                 block.push(edit.key.len() as u8);
                 block.extend_from_slice(edit.key.as_bytes());
-                write(index, &mut block);
+                block.extend_from_slice(&edit.value);
             }
         }
         keep(&mut block, &mut starts, at, old.count);
@@ -222,18 +225,14 @@ impl Entries {
         (std::str::from_utf8(key).unwrap_or_default(), value)
     }
 
-    pub(crate) fn position(&self, key: &str) -> Option<usize> {
-        self.layout().find(key)
-    }
-
-    pub(crate) fn value_at(&self, index: usize) -> &[u8] {
-        &self.0[self.layout().value(index)]
+    /// Where a key is among the entries, and its value.
+    pub(crate) fn locate(&self, key: &str) -> Option<(usize, &[u8])> {
+        let (index, value) = self.layout().find(key)?;
+        Some((index, &self.0[value]))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {
-        let layout = self.layout();
-        let value = layout.value(layout.find(key)?);
-        Some(&self.0[value])
+        Some(self.locate(key)?.1)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
@@ -286,29 +285,26 @@ impl<'b> Layout<'b> {
         &self.block[start + 1..start + 1 + len]
     }
 
-    /// In a small session, to look at each key for sameness is quicker than to compare a few.
+    /// Where a key is among the entries, and where in the block its value is. In a small session, to
+    /// look at each key for sameness is quicker than to compare a few.
     #[inline]
-    fn find(&self, key: &str) -> Option<usize> {
-        if self.count > 16 {
-            return self.search(key).ok();
-        }
-        let (head, body) = self.block.split_at(self.first);
-        let is_it = |start: usize| match body.get(start..) {
-            Some([len, rest @ ..]) if usize::from(*len) == key.len() => {
-                rest.starts_with(key.as_bytes())
+    fn find(&self, key: &str) -> Option<(usize, Range<usize>)> {
+        let index = if self.count > 16 {
+            self.search(key).ok()?
+        } else {
+            (0..self.count).find(|&index| self.is(index, key.as_bytes()))?
+        };
+        Some((index, self.value(index)))
+    }
+
+    /// The ends first: keys that begin the same are common, `cart_id` and `cart_total`.
+    #[inline]
+    fn is(&self, index: usize, key: &[u8]) -> bool {
+        match self.block.get(self.first + self.start(index)..) {
+            Some([len, entry @ ..]) if usize::from(*len) == key.len() => {
+                entry.get(key.len().wrapping_sub(1)) == key.last() && entry.starts_with(key)
             }
             _ => false,
-        };
-        if self.width == 2 {
-            let (starts, _) = head[3..].as_chunks();
-            starts
-                .iter()
-                .position(|start| is_it(usize::from(u16::from_le_bytes(*start))))
-        } else {
-            let (starts, _) = head[5..].as_chunks();
-            starts
-                .iter()
-                .position(|start| is_it(u32::from_le_bytes(*start) as usize))
         }
     }
 
@@ -335,11 +331,11 @@ impl<'b> Layout<'b> {
 #[inline]
 fn number(block: &[u8], width: usize, index: usize) -> usize {
     let at = 1 + index * width;
-    if width == 2 {
-        usize::from(u16::from_le_bytes([block[at], block[at + 1]]))
-    } else {
-        let bytes = [block[at], block[at + 1], block[at + 2], block[at + 3]];
-        u32::from_le_bytes(bytes) as usize
+    // Heads are as long as they say: written here, or checked by `from_bytes`.
+    match &block[at..at + width] {
+        [a, b] => usize::from(u16::from_le_bytes([*a, *b])),
+        [a, b, c, d] => u32::from_le_bytes([*a, *b, *c, *d]) as usize,
+        _ => 0,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind};
 
 impl Value {
     /// Writes the stored form to memory.
-    pub(crate) fn encode(&self, out: &mut dyn Write) {
+    pub(crate) fn encode(&self, out: &mut impl Write) {
         match self {
             Self::Nil => write(out, b"n"),
             Self::Bool(true) => write(out, b"t"),
@@ -67,7 +67,7 @@ impl Value {
     }
 
     /// Writes the length of the stored form, then the form: an element of an array.
-    pub(crate) fn encode_sized(&self, out: &mut dyn Write) {
+    pub(crate) fn encode_sized(&self, out: &mut impl Write) {
         length(out, self.encoded_len());
         self.encode(out);
     }
@@ -114,16 +114,16 @@ impl Value {
     }
 }
 
-fn text(out: &mut dyn Write, number: std::fmt::Arguments<'_>) {
+fn text(out: &mut impl Write, number: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(number);
 }
 
 /// Writes to memory, which does not fail.
-pub(crate) fn write(out: &mut dyn Write, bytes: &[u8]) {
+pub(crate) fn write(out: &mut impl Write, bytes: &[u8]) {
     let _ = out.write_all(bytes);
 }
 
-fn length(out: &mut dyn Write, mut len: usize) {
+fn length(out: &mut impl Write, mut len: usize) {
     while len >= 0x80 {
         write(out, &[len as u8 | 0x80]);
         len >>= 7;

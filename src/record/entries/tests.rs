@@ -11,18 +11,18 @@ proptest! {
         edits in prop::collection::btree_map("[a-f]{0,2}", prop::collection::vec(any::<u8>(), 0..9), 0..20),
     ) {
         let entries = Entries::build(old.iter().map(|(k, v)| (k.as_str(), v.as_slice())));
-        let (list, values): (Vec<_>, Vec<_>) = edits
+        let list: Vec<_> = edits
             .iter()
             .filter(|(key, value)| !value.is_empty() || old.contains_key(*key))
-            .map(|(key, value)| {
-                let mut edit = entries.plan(key).1;
-                edit.len = value.len();
-                (edit, value.as_slice())
+            .map(|(key, value)| Edit {
+                key,
+                place: entries.plan(key).1,
+                value: if value.is_empty() { New::Nothing } else { New::Given(value) },
             })
-            .unzip();
+            .collect();
         let size = entries.size_after(&list);
         let mut edited = entries.clone();
-        edited.edit(&list, size, |index, out| write(out, values[index]));
+        edited.edit(&list, size);
         prop_assert_eq!(edited.len(), size.keys);
         prop_assert_eq!(edited.bytes(), size.bytes);
         let mut expected = old;

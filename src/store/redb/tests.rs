@@ -24,9 +24,12 @@ fn key(n: u8) -> StoreKey {
 
 fn set(name: &'static str, value: impl Into<Value>) -> Change {
     let mut change = Change::new(LIMITS);
-    change.ops = [(name.into(), Op::Set(Arc::new(value.into())))]
-        .into_iter()
-        .collect();
+    change.ops = [(
+        name.into(),
+        Op::Set(crate::store::StoredValue::from(&value.into())),
+    )]
+    .into_iter()
+    .collect();
     change
 }
 

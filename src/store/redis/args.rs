@@ -71,7 +71,7 @@ pub(super) fn commit_args(
     args = args.arg(text(change.ops().count() as u64));
     for (key, op) in change.ops() {
         let (code, operand) = match op {
-            Op::Set(value) => ("set", value.to_bytes()),
+            Op::Set(value) => ("set", value.to_vec()),
             Op::Remove => ("remove", Vec::new()),
             Op::Take => ("take", Vec::new()),
             Op::Increment(by) => ("add", by.to_string().into_bytes()),

@@ -14,7 +14,7 @@ use crate::handle::{Outcome, Session, Status};
 use crate::record::{Change, Op};
 use crate::secret::{Secret, SessionId, StoreKey};
 use crate::sessions::Sessions;
-use crate::store::{SessionStore, SharedRecord};
+use crate::store::{SessionStore, SharedRecord, StoredValue};
 use crate::value::Value;
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -161,7 +161,7 @@ impl Bench {
 
 /// An [`Op::Set`].
 pub(super) fn set(value: impl Into<Value>) -> Op {
-    Op::Set(Arc::new(value.into()))
+    Op::Set(StoredValue::from(&value.into()))
 }
 
 /// Nothing, where the type of the values does not matter.
