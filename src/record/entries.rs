@@ -289,41 +289,48 @@ impl<'b> Layout<'b> {
     /// look at each key for sameness is quicker than to compare a few.
     #[inline]
     fn find(&self, key: &str) -> Option<(usize, Range<usize>)> {
-        let index = if self.count > 16 {
-            self.search(key).ok()?
-        } else {
-            (0..self.count).find(|&index| self.is(index, key.as_bytes()))?
+        let key = key.as_bytes();
+        let (head, body) = self.block.split_at(self.first);
+        let index = match self.width {
+            _ if self.count > 16 => self.search(key).ok()?,
+            2 => {
+                let (starts, _) = head[3..].as_chunks();
+                (starts.iter())
+                    .position(|start| is(body, u16::from_le_bytes(*start).into(), key))?
+            }
+            _ => (0..self.count).find(|&index| is(body, self.start(index), key))?,
         };
         Some((index, self.value(index)))
     }
 
-    /// The ends first: keys that begin the same are common, `cart_id` and `cart_total`.
-    #[inline]
-    fn is(&self, index: usize, key: &[u8]) -> bool {
-        match self.block.get(self.first + self.start(index)..) {
-            Some([len, entry @ ..]) if usize::from(*len) == key.len() => {
-                entry.get(key.len().wrapping_sub(1)) == key.last() && entry.starts_with(key)
-            }
-            _ => false,
-        }
-    }
-
     /// Where a key would come that is not there.
     fn place(&self, key: &str) -> usize {
-        self.search(key).unwrap_or_else(|place| place)
+        self.search(key.as_bytes()).unwrap_or_else(|place| place)
     }
 
-    fn search(&self, key: &str) -> Result<usize, usize> {
+    fn search(&self, key: &[u8]) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.key(middle).cmp(key.as_bytes()) {
+            match self.key(middle).cmp(key) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Ok(middle),
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
         Err(low)
+    }
+}
+
+/// Whether the entry that begins here has this key. Keys often begin the same, `cart_id` and
+/// `cart_total`, and seldom end so.
+#[inline]
+fn is(body: &[u8], start: usize, key: &[u8]) -> bool {
+    match body.get(start..) {
+        Some([len, entry @ ..]) if usize::from(*len) == key.len() => {
+            entry.get(key.len().wrapping_sub(1)) == key.last() && entry.starts_with(key)
+        }
+        _ => false,
     }
 }
 
