@@ -378,7 +378,8 @@ impl Session {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read_of_all();
-        Ok(state.overlay.keys())
+        let State { overlay, base, .. } = &mut *state;
+        Ok(overlay.keys(record_of(base)))
     }
 
     /// Adds to a whole number, and says what it is now in this request. An absent key counts from

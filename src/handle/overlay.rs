@@ -15,7 +15,7 @@ pub(super) struct Overlay {
     ops: Ops,
     /// What the handle has to know of each, in the same order.
     notes: SmallVec<[Note; 2]>,
-    /// The size of the session as this request sees it.
+    /// The size of the session as this request sees it, or more: see [`Note::unsure`].
     size: Size,
     /// What this request wrote in all, but for values that took the place of others.
     written: usize,
@@ -29,12 +29,22 @@ struct Note {
     size: usize,
     /// A view keeps the value that goes by the number.
     lent: bool,
+    /// The record may have a value under the key too, and the books count both: nobody looks before
+    /// it matters.
+    unsure: bool,
     /// What an addition comes to, as the request sees it.
     sum: Option<Box<StoredValue>>,
 }
 
 /// Where a key is among the entries, or would be.
 type Place = Result<usize, usize>;
+
+/// Where a value goes that there is room for.
+struct Admitted {
+    place: Place,
+    size: usize,
+    unsure: bool,
+}
 
 /// What the overlay says of a key.
 pub(super) enum Seen<'o> {
@@ -55,7 +65,8 @@ impl Overlay {
         }
     }
 
-    pub(super) fn keys(&self) -> usize {
+    pub(super) fn keys(&mut self, record: Option<&Record>) -> usize {
+        self.make_sure(record);
         self.size.keys
     }
 
@@ -127,7 +138,7 @@ impl Overlay {
     ) -> Result<(), Error> {
         let size = value.len();
         let place = self.admit(key, size, record, limits)?;
-        self.put(place, key, size, Op::Set(value), None, serials);
+        self.put(place, key, Op::Set(value), None, serials);
         Ok(())
     }
 
@@ -152,8 +163,8 @@ impl Overlay {
         let size = value.len();
         let place = self.admit(key, size, record, limits)?;
         match by {
-            Some(by) => self.put(place, key, size, Op::Increment(by), Some(value), serials),
-            None => self.put(place, key, size, Op::Set(value), None, serials),
+            Some(by) => self.put(place, key, Op::Increment(by), Some(value), serials),
+            None => self.put(place, key, Op::Set(value), None, serials),
         }
         Ok(number)
     }
@@ -176,7 +187,7 @@ impl Overlay {
         item.check_item(key)?;
         let size = value.len();
         let place = self.admit(key, size, record, limits)?;
-        let items = match place.map(|at| &mut self.ops[at].1) {
+        let items = match place.place.map(|at| &mut self.ops[at].1) {
             Err(_) if !self.clear => Some(vec![item]),
             Ok(Op::Append(items)) => {
                 let mut items = std::mem::take(items);
@@ -186,8 +197,8 @@ impl Overlay {
             _ => None,
         };
         match items {
-            Some(items) => self.put(place, key, size, Op::Append(items), Some(value), serials),
-            None => self.put(place, key, size, Op::Set(value), None, serials),
+            Some(items) => self.put(place, key, Op::Append(items), Some(value), serials),
+            None => self.put(place, key, Op::Set(value), None, serials),
         }
         Ok(())
     }
@@ -195,20 +206,26 @@ impl Overlay {
     /// Removes a key; nothing happens if it is not there, so that a page that clears a message on
     /// every visit costs a write only when there was one.
     pub(super) fn remove(&mut self, key: &str, record: Option<&Record>, serials: &mut u64) -> bool {
+        self.make_sure(record);
         let place = self.find(key);
-        let size = self.size_at(place, key, record);
-        if size == 0 {
+        let before = self.size_at(place, key, record);
+        if before == 0 {
             return false;
         }
-        self.leave(key, size);
-        self.put(place, &KString::from_ref(key), 0, Op::Remove, None, serials);
+        self.size = self.size.with(key, before, 0);
+        let place = Admitted {
+            place,
+            size: 0,
+            unsure: false,
+        };
+        self.put(place, &KString::from_ref(key), Op::Remove, None, serials);
         true
     }
 
     /// Notes that the record under the changes is to lose a key that the request left alone.
     pub(super) fn lose(&mut self, key: &str, record: &Record) {
-        let size = self.size_at(self.find(key), key, Some(record));
-        self.leave(key, size);
+        let before = record.raw(key).map_or(0, <[u8]>::len);
+        self.size = self.size.with(key, before, 0);
     }
 
     /// Removes every key; nothing happens if there is none.
@@ -233,21 +250,21 @@ impl Overlay {
         size: usize,
         record: Option<&Record>,
         limits: Limits,
-    ) -> Result<Place, Error> {
+    ) -> Result<Admitted, Error> {
         let place = self.find(key);
-        let before = self.size_at(place, key, record);
-        let mut after = self.size;
-        if before == 0 {
-            after.bytes += key.len() + size;
-            after.keys += 1;
-        } else {
-            after.bytes = after.bytes - before + size;
+        let loaded = record.map_or_else(Size::default, Record::size);
+        let (mut before, mut unsure) = match place {
+            Ok(at) => (self.notes[at].size, self.notes[at].unsure),
+            Err(_) => (0, !self.clear && record.is_some()),
+        };
+        let mut after = self.size.with(key, before, size);
+        if !limits.allow(loaded, after) {
+            self.make_sure(record);
+            unsure = false;
+            before = self.size_at(place, key, record);
+            after = self.size.with(key, before, size);
+            limits.check(Some(key), loaded, after)?;
         }
-        limits.check(
-            Some(key),
-            record.map_or_else(Size::default, Record::size),
-            after,
-        )?;
         // A view keeps every value that a template has read while it renders, so what is written
         // after that, and can't take its place, is bounded too.
         let reuses = matches!(place, Ok(at) if !self.notes[at].lent);
@@ -265,21 +282,32 @@ impl Overlay {
             self.written = written;
         }
         self.size = after;
-        Ok(place)
+        Ok(Admitted {
+            place,
+            size,
+            unsure,
+        })
     }
 
-    fn leave(&mut self, key: &str, size: usize) {
-        if size > 0 {
-            self.size.bytes -= key.len() + size;
-            self.size.keys -= 1;
+    /// Counts no key twice.
+    fn make_sure(&mut self, record: Option<&Record>) {
+        for ((key, _), note) in self.ops.iter().zip(&mut self.notes) {
+            if std::mem::take(&mut note.unsure)
+                && let Some(stored) = record.and_then(|record| record.raw(key))
+            {
+                self.size = self.size.with(key, stored.len(), 0);
+            }
         }
     }
 
     fn put(
         &mut self,
-        place: Place,
+        Admitted {
+            place,
+            size,
+            unsure,
+        }: Admitted,
         key: &KString,
-        size: usize,
         op: Op,
         sum: Option<StoredValue>,
         serials: &mut u64,
@@ -289,6 +317,7 @@ impl Overlay {
             serial: *serials,
             size,
             lent: false,
+            unsure,
             sum: sum.map(Box::new),
         };
         match place {
@@ -342,6 +371,7 @@ impl Overlay {
                 }
             }
         }
+        fresh.make_sure(record);
         limits.check(
             None,
             record.map_or_else(Size::default, Record::size),

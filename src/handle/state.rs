@@ -397,8 +397,8 @@ impl State {
         let mut change = Change::new(shared.config.limits());
         if let Some(login) = &self.login {
             let (user, idle_timeout) = &**login;
-            change.user = Some(user.clone());
-            change.idle_timeout = *idle_timeout;
+            change.extra().user = Some(user.clone());
+            change.extra().idle_timeout = *idle_timeout;
         }
         change
     }
@@ -409,7 +409,7 @@ impl State {
         let mut change = self.change(shared);
         change.ops = self.overlay.ops().clone();
         let id = self.new_id.unwrap_or_else(SessionId::generate);
-        change.create = Some(NewSession {
+        change.extra().create = Some(NewSession {
             id,
             idle_timeout: shared.config.timeout(),
             absolute_timeout: shared.config.absolute_timeout(),
@@ -441,14 +441,17 @@ impl State {
         let new_key = secret.as_ref().map(Secret::store_key);
         let mut change = self.change(shared);
         (change.clear, change.ops) = self.overlay.take();
-        change.renew_to = new_key;
+        if new_key.is_some() {
+            change.extra().renew_to = new_key;
+        }
         if let (Some(reads), Some(record)) = (&self.reads, self.record()) {
-            change.expect = reads
+            let extra = change.extra();
+            extra.expect = reads
                 .keys
                 .iter()
                 .map(|key| (key.clone(), record.raw(key).map(Into::into)))
                 .collect();
-            change.expect_version = reads.whole.then(|| record.version());
+            extra.expect_version = reads.whole.then(|| record.version());
         }
         let loaded = self.record().map_or(0, Record::version);
         // Lets go of the record: the store merges in place if nobody else holds it.

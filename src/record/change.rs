@@ -28,10 +28,36 @@ pub(crate) struct Size {
     pub(crate) keys: usize,
 }
 
+impl Size {
+    /// What it comes to when a value of so many bytes becomes one of so many; zero stands for none.
+    #[inline]
+    pub(crate) fn with(mut self, key: &str, before: usize, after: usize) -> Self {
+        if before > 0 {
+            self.bytes -= key.len() + before;
+            self.keys -= 1;
+        }
+        if after > 0 {
+            self.bytes += key.len() + after;
+            self.keys += 1;
+        }
+        self
+    }
+}
+
 impl Limits {
     /// Refuses what grows over a limit. A session may hold more since the limit was lowered: what makes
     /// it no larger goes on.
+    /// Whether a session may grow, or shrink, like this.
+    #[inline]
+    pub(crate) fn allow(&self, before: Size, after: Size) -> bool {
+        after.bytes <= self.max_bytes.max(before.bytes)
+            && after.keys <= self.max_keys.max(before.keys)
+    }
+
     pub(crate) fn check(&self, key: Option<&str>, before: Size, after: Size) -> Result<(), Error> {
+        if self.allow(before, after) {
+            return Ok(());
+        }
         let by = || key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
         let problem = if after.bytes > self.max_bytes.max(before.bytes) {
             format!(
@@ -40,15 +66,13 @@ impl Limits {
                 after.bytes,
                 self.max_bytes
             )
-        } else if after.keys > self.max_keys.max(before.keys) {
+        } else {
             format!(
                 "the session{} would hold {} keys, the limit is {}: store less, or raise `max_keys`",
                 by(),
                 after.keys,
                 self.max_keys
             )
-        } else {
-            return Ok(());
         };
         Err(Error::new(ErrorKind::Limit, problem))
     }
@@ -92,15 +116,21 @@ pub enum Op {
 /// or in its transaction; a store that merges by itself reads the parts.
 #[derive(Clone)]
 pub struct Change {
-    pub(crate) create: Option<NewSession>,
     pub(crate) clear: bool,
     pub(crate) ops: Ops,
+    pub(crate) limits: Limits,
+    extra: Option<Box<Extra>>,
+}
+
+/// What few changes have: apart, so that the others are quick to make and to move.
+#[derive(Clone, Default)]
+pub(crate) struct Extra {
+    pub(crate) create: Option<NewSession>,
     pub(crate) expect: Vec<(KString, Option<Box<[u8]>>)>,
     pub(crate) expect_version: Option<u64>,
     pub(crate) renew_to: Option<StoreKey>,
     pub(crate) user: Option<Box<str>>,
     pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) limits: Limits,
 }
 
 /// Most requests write a few keys: no allocation for those.
@@ -141,16 +171,19 @@ pub enum Applied {
 impl Change {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            create: None,
             clear: false,
             ops: Ops::new(),
-            expect: Vec::new(),
-            expect_version: None,
-            renew_to: None,
-            user: None,
-            idle_timeout: None,
             limits,
+            extra: None,
         }
+    }
+
+    pub(crate) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    fn get<'c, T>(&'c self, part: impl FnOnce(&'c Extra) -> Option<T>) -> Option<T> {
+        part(self.extra.as_deref()?)
     }
 
     /// Whether this begins a session. Its key is new and random; only such a change may create a
@@ -163,7 +196,7 @@ impl Change {
     /// }
     /// ```
     pub fn creates(&self) -> bool {
-        self.create.is_some()
+        self.get(|extra| extra.create.as_ref()).is_some()
     }
 
     /// Whether every key goes, before [`ops`](Self::ops) are applied.
@@ -200,7 +233,9 @@ impl Change {
     /// }
     /// ```
     pub fn expected(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
-        self.expect
+        let expected = self.extra.as_ref().map(|extra| &extra.expect[..]);
+        expected
+            .unwrap_or_default()
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_deref()))
     }
@@ -214,7 +249,7 @@ impl Change {
     /// }
     /// ```
     pub fn expected_version(&self) -> Option<u64> {
-        self.expect_version
+        self.get(|extra| extra.expect_version)
     }
 
     /// The key to file the record under from now on; the old key dies in the same step.
@@ -226,7 +261,7 @@ impl Change {
     /// }
     /// ```
     pub fn renew_to(&self) -> Option<StoreKey> {
-        self.renew_to
+        self.get(|extra| extra.renew_to)
     }
 
     /// Who signs in with this change.
@@ -238,7 +273,7 @@ impl Change {
     /// }
     /// ```
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.get(|extra| extra.user.as_deref())
     }
 
     /// The idle timeout that the session has from now on, if this change sets one.
@@ -250,7 +285,7 @@ impl Change {
     /// }
     /// ```
     pub fn idle_timeout(&self) -> Option<Duration> {
-        self.idle_timeout
+        self.get(|extra| extra.idle_timeout)
     }
 
     /// How many bytes the session may hold after the change, and how many keys. One that holds more
@@ -284,7 +319,7 @@ impl Change {
     /// }
     /// ```
     pub fn create(&self, now: Timestamp) -> Result<Option<Record>, Error> {
-        let Some(new) = &self.create else {
+        let Some(new) = self.get(|extra| extra.create.as_ref()) else {
             return Ok(None);
         };
         let mut record = Record {
@@ -322,7 +357,7 @@ impl Change {
     /// }
     /// ```
     pub fn apply(&self, record: &mut Record, now: Timestamp) -> Result<Applied, Error> {
-        let as_expected = self.expect_version.is_none_or(|v| v == record.version)
+        let as_expected = self.expected_version().is_none_or(|v| v == record.version)
             && self.expected().all(|(key, value)| record.raw(key) == value);
         if !as_expected {
             return Ok(Applied::Conflict);
@@ -332,10 +367,10 @@ impl Change {
         } else {
             Vec::new()
         };
-        if let Some(user) = &self.user {
-            record.user = Some(user.clone());
+        if let Some(user) = self.user() {
+            record.user = Some(user.into());
         }
-        if let Some(timeout) = self.idle_timeout {
+        if let Some(timeout) = self.idle_timeout() {
             record.idle_timeout = millis(timeout);
         }
         if record.touch_due(now) {
@@ -440,7 +475,7 @@ impl fmt::Debug for Change {
             .field("creates", &self.creates())
             .field("clears", &self.clear)
             .field("ops", &self.ops.len())
-            .field("renews", &self.renew_to.is_some())
+            .field("renews", &self.renew_to().is_some())
             .finish_non_exhaustive()
     }
 }

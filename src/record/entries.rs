@@ -76,21 +76,10 @@ impl Entries {
 
     /// What the entries come to with these edits.
     pub(crate) fn size_after(&self, edits: &[Edit<'_>]) -> Size {
-        let Size {
-            mut bytes,
-            mut keys,
-        } = self.size();
-        for edit in edits {
-            if let Ok((_, value)) = &edit.place {
-                keys -= 1;
-                bytes -= edit.key.len() + value.len();
-            }
-            if !edit.value.is_empty() {
-                keys += 1;
-                bytes += edit.key.len() + edit.value.len();
-            }
-        }
-        Size { keys, bytes }
+        edits.iter().fold(self.size(), |size, edit| {
+            let before = edit.place.as_ref().map_or(0, |(_, value)| value.len());
+            size.with(edit.key, before, edit.value.len())
+        })
     }
 
     /// Lays edits over the entries: sorted by key, each key once.

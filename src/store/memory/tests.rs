@@ -78,7 +78,7 @@ fn a_refused_session_takes_no_room() {
         max_bytes: 0,
         max_keys: 0,
     });
-    change.create = Some(crate::record::NewSession {
+    change.extra().create = Some(crate::record::NewSession {
         id: crate::secret::SessionId::generate(),
         idle_timeout: HOUR,
         absolute_timeout: None,
@@ -112,7 +112,7 @@ fn keys_that_collide_are_kept_apart() {
             max_bytes: 100,
             max_keys: 1,
         });
-        change.create = Some(crate::record::NewSession {
+        change.extra().create = Some(crate::record::NewSession {
             id: crate::secret::SessionId::generate(),
             idle_timeout: HOUR,
             absolute_timeout: None,

@@ -35,7 +35,7 @@ fn set(name: &'static str, value: impl Into<Value>) -> Change {
 
 fn begin(n: u8) -> Change {
     let mut change = set("n", i64::from(n));
-    change.create = Some(NewSession {
+    change.extra().create = Some(NewSession {
         id: SessionId::from_bytes([n; 16]),
         idle_timeout: Duration::from_secs(60),
         absolute_timeout: None,
@@ -85,7 +85,7 @@ fn a_change_that_fails_leaves_the_others_in_its_transaction_alone() {
     place.transact(&mut [first], false).unwrap();
 
     let mut conflict = set("c", 3);
-    conflict.expect_version = Some(77);
+    conflict.extra().expect_version = Some(77);
     let changes = [
         (1, set("a", 1)),
         (1, set("big", "x".repeat(101))),
@@ -156,15 +156,15 @@ fn user_and_deadline_are_filed_anew_without_a_new_key() {
     let count = |user: &str| store.sessions_of(user, NOW).unwrap().len();
     let mut login = Change::new(LIMITS);
     commit(&begin(1));
-    login.user = Some("u1".into());
+    login.extra().user = Some("u1".into());
     commit(&login);
     assert_eq!((count("u1"), count("u2")), (1, 0));
-    login.user = Some("u2".into());
+    login.extra().user = Some("u2".into());
     commit(&login);
     assert_eq!((count("u1"), count("u2")), (0, 1));
 
     let mut shorter = Change::new(LIMITS);
-    shorter.idle_timeout = Some(Duration::from_secs(5));
+    shorter.extra().idle_timeout = Some(Duration::from_secs(5));
     commit(&shorter);
     assert_eq!(store.sweep(NOW + Duration::from_secs(5), 10).unwrap(), 1);
     assert_eq!(store.sweep(NOW + Duration::from_secs(100), 10).unwrap(), 0);

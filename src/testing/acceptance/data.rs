@@ -301,6 +301,37 @@ pub(super) fn the_merged_session_keeps_to_max_bytes(fresh: Fresh<'_>) -> Checked
     Ok(())
 }
 
+/// What takes the place of stored values takes no room beside them, however many do.
+pub(super) fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::with(fresh, |config| config.max_bytes(30).max_keys(4))?;
+    let old = "12345";
+    let cookie = bench.begin(&[("a", old), ("b", old), ("c", old)])?;
+    // Three times 1 + 6.
+    assert_eq!(bench.record(&cookie)?.bytes(), 21);
+
+    let session = bench.open(&cookie);
+    for key in ["a", "b", "c", "a"] {
+        session.set(key, "54321")?;
+        assert_eq!(session.size()?, 3);
+    }
+    session.set("d", "54321")?;
+    expect_error(session.set("e", 1), ErrorKind::Limit);
+    expect_error(session.set("c", "7654321"[..].repeat(2)), ErrorKind::Limit);
+    session.set("c", "7654321")?;
+    assert!(session.remove("d")?);
+    let _ = session.commit()?;
+    assert_eq!(bench.record(&cookie)?.bytes(), 23);
+
+    // In one go, without a look at the size between.
+    let session = bench.open(&cookie);
+    for key in ["a", "b", "c"] {
+        session.set(key, old)?;
+    }
+    session.set("d", old)?;
+    let _ = session.commit()?;
+    bench.expect(&cookie, &[("a", old), ("b", old), ("c", old), ("d", old)])
+}
+
 /// A session from before a limit was lowered.
 pub(super) fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_bytes(100).max_keys(3))?;
@@ -384,7 +415,7 @@ pub(super) fn a_change_is_stored_whole_or_not_at_all(fresh: Fresh<'_>) -> Checke
     let cookie = bench.begin(&[("m", "text"), ("z", "stays")])?;
     let before = bench.record(&cookie)?;
     let mut change = bench.change(&[("a", set(1)), ("m", Op::Increment(1)), ("z", Op::Remove)]);
-    change.user = Some("u1".into());
+    change.extra().user = Some("u1".into());
     let later = bench.now() + bench.sessions.config().timeout() / 2;
     let result = bench.store.commit(&key(&cookie)?, &change, later);
     expect_error(result, ErrorKind::Value);

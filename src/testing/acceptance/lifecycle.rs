@@ -229,7 +229,7 @@ pub(super) fn an_expired_session_is_not_loaded_changed_or_touched(fresh: Fresh<'
     let (now, key) = (bench.now(), key(&cookie)?);
     assert!(bench.store.load(&key, now)?.is_none());
     let mut renewal = bench.change(&[]);
-    renewal.renew_to = Some(super::bench::key(&foreign_secret()?)?);
+    renewal.extra().renew_to = Some(super::bench::key(&foreign_secret()?)?);
     for change in [
         bench.change(&[]),
         bench.change(&[("a", set(1))]),

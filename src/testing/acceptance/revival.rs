@@ -117,9 +117,9 @@ pub(super) fn only_a_creating_change_creates(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (unknown, new) = (foreign_secret()?, foreign_secret()?);
     let mut renewal = bench.change(&[("a", set(1))]);
-    renewal.renew_to = Some(key(&new)?);
+    renewal.extra().renew_to = Some(key(&new)?);
     let mut login = renewal.clone();
-    login.user = Some("u1".into());
+    login.extra().user = Some("u1".into());
     let mut clear = bench.change(&[("a", set(1))]);
     clear.clear = true;
     for change in [
