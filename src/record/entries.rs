@@ -11,6 +11,8 @@
 
 use std::ops::{Deref, Range};
 
+use smallvec::SmallVec;
+
 use super::{MAX_KEY_BYTES, Size};
 use crate::value::StoredValue;
 
@@ -45,11 +47,15 @@ impl Deref for New<'_> {
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Entries(Box<[u8]>);
+pub(crate) struct Entries(Block);
+
+/// Small sessions need no allocation beside that of their record, which is then too large for those
+/// lists of freed pieces that an allocator empties in one go.
+type Block = SmallVec<[u8; 48]>;
 
 impl Entries {
     pub(crate) fn empty() -> Self {
-        Self(Box::new([2, 0, 0]))
+        Self(SmallVec::from_slice(&[2, 0, 0]))
     }
 
     /// From entries that are sorted by key, each key once and no longer than [`MAX_KEY_BYTES`].
@@ -110,14 +116,14 @@ impl Entries {
             4
         };
         let first = 1 + width * (1 + count);
-        let mut block = Vec::with_capacity(first + size);
+        let mut block = Block::with_capacity(first + size);
         block.push(width as u8);
         put(&mut block, width, count);
         let mut starts = block.len();
         block.resize(first, 0);
 
         // Appends old entries as one piece.
-        let keep = |block: &mut Vec<u8>, starts: &mut usize, from: usize, to: usize| {
+        let keep = |block: &mut Block, starts: &mut usize, from: usize, to: usize| {
             let begin = old.start(from);
             let moved = block.len() - first;
             for index in from..to {
@@ -142,7 +148,7 @@ impl Entries {
             }
         }
         keep(&mut block, &mut starts, at, old.count);
-        Self(block.into_boxed_slice())
+        Self(block)
     }
 
     /// Checks everything but the values, which are checked as they are read.
@@ -155,7 +161,7 @@ impl Entries {
         if bytes.len() < 1 + width {
             return None;
         }
-        let entries = Self(bytes.into());
+        let entries = Self(Block::from_slice(bytes));
         let layout = entries.layout();
         if layout.first > bytes.len() {
             return None;
@@ -345,7 +351,7 @@ fn set(block: &mut [u8], width: usize, at: &mut usize, number: usize) {
     *at += width;
 }
 
-fn put(block: &mut Vec<u8>, width: usize, number: usize) {
+fn put(block: &mut Block, width: usize, number: usize) {
     if width == 2 {
         block.extend_from_slice(&(number as u16).to_le_bytes());
     } else {
