@@ -119,9 +119,9 @@ fn secret<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>, name: &str) -> O
 /// trims it away it has.
 fn values<'h>(header: &'h [u8], name: &str) -> impl Iterator<Item = &'h [u8]> {
     header.split(|byte| *byte == b';').filter_map(move |pair| {
-        let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let (found, value) = (halves.next()?, halves.next()?);
-        (found.trim_ascii() == name.as_bytes()).then(|| value.trim_ascii())
+        let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+        let value = rest.trim_ascii_start().strip_prefix(b"=")?;
+        Some(value.trim_ascii())
     })
 }
 
