@@ -144,10 +144,12 @@ impl Server {
         for connection in &mut self.connections {
             connection.get_mut().write_all(request.as_bytes()).unwrap();
         }
-        let mut page = String::new();
-        for connection in &mut self.connections {
-            page = answer(connection);
-        }
+        // The last one first, so that we sleep once for all of them. Each answer that somebody on this
+        // machine sleeps for costs the server a wake-up, and who is slower would be charged for more:
+        // 5.2 of eight were ours, 4.6 the peer's.
+        let mut pages = self.connections.iter_mut().rev().map(answer);
+        let page = pages.next().unwrap();
+        pages.for_each(drop);
         page
     }
 
