@@ -655,16 +655,19 @@ impl Session {
 
     /// What the request wrote so far, to come back to.
     pub(crate) fn savepoint(&self) -> Savepoint {
-        Savepoint(self.lock().overlay.clone())
+        let state = self.lock();
+        let written = !state.overlay.is_untouched();
+        Savepoint(written.then(|| state.overlay.clone()))
     }
 
     /// Takes back what was written since.
     pub(crate) fn roll_back(&self, savepoint: Savepoint) {
-        self.lock().restore(savepoint.0);
+        self.lock().restore(savepoint.0.unwrap_or_default());
     }
 }
 
-pub(crate) struct Savepoint(Overlay);
+/// Nothing, if nothing was written: most pages begin so.
+pub(crate) struct Savepoint(Option<Overlay>);
 
 fn record_of(base: &Base) -> Option<&crate::record::Record> {
     match base {

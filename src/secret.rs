@@ -48,6 +48,11 @@ impl Secret {
     /// Reads the text of a cookie. Anything that is not 43 characters of base64url is no secret of
     /// ours and never reaches a store (ASVS: untrusted input).
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::parse_bytes(text.as_bytes())
+    }
+
+    /// The same of what may be no text at all.
+    pub(crate) fn parse_bytes(text: &[u8]) -> Option<Self> {
         if text.len() != TEXT_LEN {
             return None;
         }

@@ -103,10 +103,14 @@ impl Sessions {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn open<'c>(&self, cookie: impl Into<Option<&'c str>>) -> Session {
+        self.open_with(cookie.into().and_then(Secret::parse))
+    }
+
+    pub(crate) fn open_with(&self, secret: Option<Secret>) -> Session {
         if !self.shared.config.is_enabled() {
             return Session::off("sessions are switched off in the settings (`enabled: false`)");
         }
-        Session::open(self.shared.clone(), cookie.into().and_then(Secret::parse))
+        Session::open(self.shared.clone(), secret)
     }
 
     /// The sessions of a user that are alive.

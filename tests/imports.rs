@@ -48,7 +48,10 @@ const DRAWING: &[(&str, &[&str])] = &[
             "clock", "config", "counters", "error", "events", "handle", "secret", "shared", "store",
         ],
     ),
-    ("http", &["config", "error", "events", "handle", "sessions"]),
+    (
+        "http",
+        &["config", "error", "events", "handle", "secret", "sessions"],
+    ),
     ("view", &["handle", "value"]),
     ("globals", &["error", "handle", "value", "view"]),
     ("filters", &["value"]),

@@ -136,15 +136,16 @@ static SETUPS: LazyLock<[Setup; 2]> = LazyLock::new(|| {
     })
 });
 
-/// The values of the session's cookie, read as RFC 6265 (5.4) has user agents write them.
+/// The values of the session's cookie, read as RFC 6265 (5.4) has user agents write them. Other space
+/// than that of ASCII is part of the name or the value.
 fn values(headers: &[&[u8]], name: &str) -> Vec<String> {
     let mut values = Vec::new();
     for header in headers {
         for pair in String::from_utf8_lossy(header).split(';') {
             if let Some((found, value)) = pair.split_once('=')
-                && found.trim() == name
+                && found.trim_ascii() == name
             {
-                values.push(value.trim().to_owned());
+                values.push(value.trim_ascii().to_owned());
             }
         }
     }

@@ -2,12 +2,14 @@ use cookie::Cookie;
 
 use crate::config::SameSite;
 use crate::handle::{Outcome, Session};
+use crate::secret::Secret;
 use crate::sessions::Sessions;
 
 impl Sessions {
     /// The session of a request, from all of its `Cookie` headers. See the [module](crate::http).
     ///
-    /// - A cookie of another name is left alone, also a damaged one.
+    /// - A cookie of another name is left alone, also a damaged one, and one whose name is ours behind
+    ///   space that is not ASCII: browsers don't take that for a `__Host-` cookie.
     /// - Several cookies of the session's name count only if they all say the same. Otherwise one of
     ///   them was planted, by a neighbouring host for example, and nothing tells which: the visitor
     ///   begins without a session.
@@ -32,23 +34,7 @@ impl Sessions {
         &self,
         headers: impl IntoIterator<Item = H>,
     ) -> Session {
-        let name = self.config().cookie_name();
-        let mut found: Option<String> = None;
-        for header in headers {
-            // What is not UTF-8 spoils the one cookie that it is in, not those beside it.
-            let header = String::from_utf8_lossy(header.as_ref());
-            for cookie in Cookie::split_parse(&*header).flatten() {
-                if cookie.name() != name {
-                    continue;
-                }
-                match &found {
-                    None => found = Some(cookie.value().to_owned()),
-                    Some(first) if first == cookie.value() => {}
-                    Some(_) => return self.open(None),
-                }
-            }
-        }
-        self.open(found.as_deref())
+        self.open_with(secret(headers, self.config().cookie_name()))
     }
 
     /// The `Set-Cookie` header that a commit calls for, if it calls for one: with the secret of a new
@@ -103,5 +89,86 @@ impl Sessions {
             cookie = cookie.max_age(cookie::time::Duration::ZERO);
         }
         Some(cookie.to_string())
+    }
+}
+
+/// The one secret that all cookies of this name agree on.
+fn secret<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>, name: &str) -> Option<Secret> {
+    let mut found: Option<Secret> = None;
+    for header in headers {
+        for value in values(header.as_ref(), name) {
+            // What is no secret of ours stands alone, or differs from the others.
+            let secret = Secret::parse_bytes(value)?;
+            if let Some(first) = &found
+                && first.store_key() != secret.store_key()
+            {
+                return None;
+            }
+            found = Some(secret);
+        }
+    }
+    found
+}
+
+/// What a `Cookie` header says under a name.
+///
+/// By hand, because every request pays for it, and for the cookies that are none of ours. As bytes:
+/// what is not UTF-8 spoils the one cookie that it is in, not those beside it. And only ASCII space
+/// around a name is none of it. A browser lets anybody set a cookie whose name begins with another
+/// kind of space, also for a neighbouring host: to the browser it has no `__Host-`, to a parser that
+/// trims it away it has.
+fn values<'h>(header: &'h [u8], name: &str) -> impl Iterator<Item = &'h [u8]> {
+    header.split(|byte| *byte == b';').filter_map(move |pair| {
+        let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;
+        let value = rest.trim_ascii_start().strip_prefix(b"=")?;
+        Some(value.trim_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts<'h>(header: &'h str, name: &str) -> Vec<&'h str> {
+        values(header.as_bytes(), name)
+            .map(|value| std::str::from_utf8(value).unwrap())
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_reads_as_the_cookie_crate_reads_it(header in "([=; \t]|sid|sid=|;sid=|\"|%3D|ż){0,24}") {
+            let expected: Vec<_> = Cookie::split_parse(&*header)
+                .flatten()
+                .filter(|cookie| cookie.name() == "sid")
+                .map(|cookie| cookie.value_raw().unwrap())
+                .collect();
+            prop_assert_eq!(texts(&header, "sid"), expected);
+        }
+    }
+
+    #[test]
+    fn only_the_first_equals_sign_and_the_space_around_divide() {
+        for (header, expected) in [
+            ("", &[][..]),
+            ("sid", &[]),
+            ("=sid", &[]),
+            ("sid=", &[""]),
+            ("sid==a=", &["=a="]),
+            (" sid\t= a b ;;sid=\"c\"; sid=%63", &["a b", "\"c\"", "%63"]),
+            ("Sid=a; sid2=b; xsid=c; s id=d", &[]),
+        ] {
+            assert_eq!(texts(header, "sid"), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_name_behind_space_of_another_alphabet_is_another_name() {
+        for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{3000}", "\u{feff}"] {
+            let header = format!("{space}__Host-sid=a; __Host-sid{space}=b; __Host-sid=c");
+            assert_eq!(texts(&header, "__Host-sid"), ["c"], "{header:?}");
+        }
     }
 }

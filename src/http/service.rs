@@ -56,8 +56,9 @@ where
         let response = self.inner.call(request);
         let sessions = self.layer.sessions.clone();
         ResponseFuture(Box::pin(async move {
-            let response = response.await?;
-            Ok(finish(&sessions, session, response).await)
+            let mut response = response.await?;
+            finish(&sessions, &session, &mut response).await;
+            Ok(response)
         }))
     }
 }
@@ -80,17 +81,13 @@ impl<T, E> fmt::Debug for ResponseFuture<T, E> {
 }
 
 /// Commits, and makes the head of the response say what the visitor and the caches need to know.
-async fn finish<B: Default>(
-    sessions: &Sessions,
-    session: Session,
-    mut response: Response<B>,
-) -> Response<B> {
+async fn finish<B: Default>(sessions: &Sessions, session: &Session, response: &mut Response<B>) {
     if !session.is_on() {
-        return response;
+        return;
     }
     let failed = response.status().is_server_error();
-    // Nothing was read or written, so there is nothing that a store could be asked.
-    let blocks = session.accessed() && session.blocks();
+    // Without a read or a write there is nothing that a store could be asked.
+    let blocks = session.blocks() && session.accessed();
     let handle = session.clone();
     let committed = blocking::run(blocks, move || commit(&handle, failed)).await;
     let (cookie, error) = match committed {
@@ -98,7 +95,7 @@ async fn finish<B: Default>(
         Err(error) => (session.unsent(), Some(error)),
     };
     if let Some(error) = error {
-        response = opaque(error);
+        *response = opaque(error);
     }
     if let Some(cookie) = cookie.and_then(|outcome| sessions.set_cookie(&outcome)) {
         match HeaderValue::try_from(cookie) {
@@ -106,14 +103,14 @@ async fn finish<B: Default>(
             // Not reached: the settings allow only what fits a header.
             Err(cause) => {
                 let problem = "the session cookie does not fit a header";
-                return opaque(Error::with_source(ErrorKind::Config, problem, cause));
+                *response = opaque(Error::with_source(ErrorKind::Config, problem, cause));
+                return;
             }
         }
     }
     if session.accessed() {
         vary_by_cookie(response.headers_mut());
     }
-    response
 }
 
 /// The outcome to tell the visitor, and what failed.

@@ -125,6 +125,12 @@ async fn security_03_a_cookie_that_is_no_secret_reaches_no_store() {
             None
         );
     }
+    // To the browser these have no `__Host-` before their name, so a neighbour may set them.
+    for space in ["\u{85}", "\u{a0}", "\u{2000}", "\u{3000}"] {
+        let planted = format!("{space}__Host-sid={good}");
+        let answer = browser.get_with("/get/a", &[planted.as_bytes()]).await;
+        assert_eq!(answer.body, "None", "{planted:?}");
+    }
     // Several that differ: one of them is planted, in whatever order and header.
     let (ours, other) = (format!("__Host-sid={good}"), format!("__Host-sid={FORGED}"));
     let empty = "__Host-sid=".to_owned();
@@ -155,6 +161,7 @@ async fn security_03_a_cookie_that_is_no_secret_reaches_no_store() {
         [b"a=\xff\xfe; ", ours.as_bytes()].concat().as_slice(),
         [b"=; ;;a; ", ours.as_bytes(), b" ; x"].concat().as_slice(),
         format!("__host-sid={FORGED}; {ours}").as_bytes(),
+        format!("\u{2000}__Host-sid={FORGED}; {ours}").as_bytes(),
         format!("{}; {ours}", "a=b; ".repeat(5_000)).as_bytes(),
     ] {
         assert!(
