@@ -656,7 +656,7 @@ impl Session {
     /// What the request wrote so far, to come back to.
     pub(crate) fn savepoint(&self) -> Savepoint {
         let state = self.lock();
-        let written = !state.overlay.is_untouched();
+        let written = state.overlay.has_changes();
         Savepoint(written.then(|| state.overlay.clone()))
     }
 
