@@ -2,6 +2,7 @@
 
 mod change;
 mod entries;
+mod limits;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,8 +10,9 @@ use std::time::Duration;
 #[cfg(feature = "redis")]
 pub(crate) use change::not_an;
 pub use change::{Applied, Change, Op};
-pub(crate) use change::{Limits, NewSession, Ops, Size, add, append};
+pub(crate) use change::{NewSession, Ops, add, append};
 pub(crate) use entries::Entries;
+pub(crate) use limits::{Limits, Size};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};

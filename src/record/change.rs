@@ -8,75 +8,11 @@ use kstring::KString;
 use smallvec::SmallVec;
 
 use super::entries::{Edit, New};
-use super::{Entries, Record, millis};
+use super::{Entries, Limits, Record, millis};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::secret::{SessionId, StoreKey};
 use crate::value::{StoredValue, Value};
-
-/// How much a session may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) max_bytes: usize,
-    pub(crate) max_keys: usize,
-}
-
-/// How much a session holds: the bytes of its keys and values, and the number of keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) bytes: usize,
-    pub(crate) keys: usize,
-}
-
-impl Size {
-    /// What it comes to when a value of so many bytes becomes one of so many; zero stands for none.
-    #[inline]
-    pub(crate) fn with(mut self, key: &str, before: usize, after: usize) -> Self {
-        if before > 0 {
-            self.bytes -= key.len() + before;
-            self.keys -= 1;
-        }
-        if after > 0 {
-            self.bytes += key.len() + after;
-            self.keys += 1;
-        }
-        self
-    }
-}
-
-impl Limits {
-    /// Refuses what grows over a limit. A session may hold more since the limit was lowered: what makes
-    /// it no larger goes on.
-    /// Whether a session may grow, or shrink, like this.
-    #[inline]
-    pub(crate) fn allow(&self, before: Size, after: Size) -> bool {
-        after.bytes <= self.max_bytes.max(before.bytes)
-            && after.keys <= self.max_keys.max(before.keys)
-    }
-
-    pub(crate) fn check(&self, key: Option<&str>, before: Size, after: Size) -> Result<(), Error> {
-        if self.allow(before, after) {
-            return Ok(());
-        }
-        let by = || key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
-        let problem = if after.bytes > self.max_bytes.max(before.bytes) {
-            format!(
-                "the session{} would take {} bytes, the limit is {} bytes: store less, or raise `max_bytes`",
-                by(),
-                after.bytes,
-                self.max_bytes
-            )
-        } else {
-            format!(
-                "the session{} would hold {} keys, the limit is {}: store less, or raise `max_keys`",
-                by(),
-                after.keys,
-                self.max_keys
-            )
-        };
-        Err(Error::new(ErrorKind::Limit, problem))
-    }
-}
 
 /// What a request did to one key.
 ///
