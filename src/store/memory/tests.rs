@@ -209,3 +209,25 @@ fn a_sweep_stops_within_a_shard() {
     assert_eq!(sessions.sweep(3).unwrap(), 3);
     assert_eq!(store.len(), SHARDS * 10 - 3);
 }
+
+/// Nobody waits for a shard that is swept to its end.
+#[test]
+fn shards_take_turns_to_be_swept() {
+    let (store, sessions, clock) = sessions(100_000);
+    for _ in 0..SHARDS * 4 * BATCH {
+        sign_in(&sessions, "u1").unwrap();
+    }
+    clock.advance(HOUR);
+    let held = || -> Vec<_> {
+        let shards = store.shards.iter();
+        shards.map(|shard| shard.lock().records.len()).collect()
+    };
+    let before = held();
+    let half = SHARDS / 2 * BATCH;
+    assert_eq!(sessions.sweep(half).unwrap(), half);
+    let most = before
+        .iter()
+        .zip(held())
+        .map(|(before, after)| before - after);
+    assert_eq!(most.max(), Some(BATCH));
+}
