@@ -44,13 +44,13 @@ impl Session {
     /// assert_eq!(page.render(&session.bind(&globals))?, "dark for Ann");
     /// # Ok::<(), liquid::Error>(())
     /// ```
-    pub fn bind<'g, G: ObjectView + ?Sized>(&self, globals: &'g G) -> Bound<'g, G> {
+    pub fn bind<'g, G: ObjectView + ?Sized>(&'g self, globals: &'g G) -> Bound<'g, G> {
         Bound {
             context: Context {
-                view: SessionView::new(self.clone()),
+                view: SessionView::new(self),
                 globals,
             },
-            extra: Object::new(),
+            extra: Extra::default(),
         }
     }
 
@@ -167,7 +167,37 @@ impl From<Error> for liquid::Error {
 /// ```
 pub struct Bound<'g, G: ?Sized> {
     context: Context<'g, G>,
-    extra: Object,
+    extra: Extra,
+}
+
+/// The variables that [`Bound::with`] adds, by name: mostly none, or one for a layout.
+#[derive(Default)]
+struct Extra(Vec<(KString, LiquidValue)>);
+
+impl Extra {
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(own, _)| own.as_str().cmp(name))
+    }
+
+    fn insert(&mut self, name: KString, value: LiquidValue) {
+        match self.place(&name) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (name, value)),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&LiquidValue> {
+        let at = self.place(name).ok()?;
+        Some(&self.0.get(at)?.1)
+    }
+
+    fn contains_key(&self, name: &str) -> bool {
+        self.place(name).is_ok()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
 }
 
 impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
@@ -222,10 +252,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
 
     fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
         let own = self.context.globals.keys();
-        let extra = self
-            .extra
-            .keys()
-            .map(|name| KStringCow::from_ref(name.as_str()));
+        let extra = self.extra.names().map(KStringCow::from_ref);
         own.filter(|name| name.as_str() != CONTEXT && !self.extra.contains_key(name.as_str()))
             .chain(extra)
             .chain([KStringCow::from_static(CONTEXT)])
@@ -265,7 +292,7 @@ into_global!(&str, String, bool, i32, u32, i64, f64, Object);
 
 /// `context`: the session beside the caller's own fields.
 struct Context<'g, G: ?Sized> {
-    view: SessionView,
+    view: SessionView<'g>,
     globals: &'g G,
 }
 

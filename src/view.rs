@@ -54,8 +54,8 @@ fn ask<T>(question: impl FnOnce() -> T) -> Option<Session> {
 }
 
 /// `context.session`: reads through to the handle, and keeps what it lent where it is.
-pub(crate) struct SessionView {
-    session: Session,
+pub(crate) struct SessionView<'s> {
+    session: &'s Session,
     pins: Pins,
     /// The public handle, once a template asked for it.
     id: OnceCell<Value>,
@@ -63,8 +63,8 @@ pub(crate) struct SessionView {
     handed_over: Cell<bool>,
 }
 
-impl SessionView {
-    pub(crate) fn new(session: Session) -> Self {
+impl<'s> SessionView<'s> {
+    pub(crate) fn new(session: &'s Session) -> Self {
         Self {
             session,
             pins: Pins::default(),
@@ -93,7 +93,7 @@ impl SessionView {
     }
 
     pub(crate) fn session(&self) -> &Session {
-        &self.session
+        self.session
     }
 
     fn id(&self) -> Option<&Value> {
@@ -116,13 +116,13 @@ impl SessionView {
     }
 }
 
-impl fmt::Debug for SessionView {
+impl fmt::Debug for SessionView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.session.fmt(f)
     }
 }
 
-impl ValueView for SessionView {
+impl ValueView for SessionView<'_> {
     fn as_debug(&self) -> &dyn fmt::Debug {
         self
     }
@@ -163,7 +163,7 @@ impl ValueView for SessionView {
     }
 }
 
-impl ObjectView for SessionView {
+impl ObjectView for SessionView<'_> {
     fn as_value(&self) -> &dyn ValueView {
         self
     }
