@@ -396,7 +396,7 @@ impl<G: ObjectView + ?Sized> ObjectView for Context<'_, G> {
 
     fn contains_key(&self, index: &str) -> bool {
         index == SESSION
-            || self.view.answer(index)
+            || self.view.answers_below(index)
             || self.own().is_some_and(|own| own.contains_key(index))
     }
 
@@ -433,10 +433,11 @@ impl<G: ObjectView + ?Sized> ObjectView for Bound<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        index == CONTEXT
-            || self.context.view.answer_again(index)
-            || self.extra.contains_key(index)
-            || self.context.globals.contains_key(index)
+        // What a tag asks for is not found, so that the engine looks no further into it.
+        !self.context.view.answers(index)
+            && (index == CONTEXT
+                || self.extra.contains_key(index)
+                || self.context.globals.contains_key(index))
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {

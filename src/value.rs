@@ -251,8 +251,12 @@ impl Value {
 
     /// Refuses what has no place in a session: numbers that are not finite, and nesting that is
     /// deeper than [`MAX_DEPTH`].
+    #[inline]
     pub(crate) fn check(&self, key: &str) -> Result<(), Error> {
-        self.check_level(key, 0)
+        match self {
+            Self::Float(_) | Self::Array(_) | Self::Object(_) => self.check_level(key, 0),
+            _ => Ok(()),
+        }
     }
 
     /// The same for an element of the array under the key.

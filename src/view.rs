@@ -1,6 +1,6 @@
 //! The lazy object behind `context.session`, and how a tag gets from it to the handle.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 use liquid_core::model::{DisplayCow, KStringCow, ObjectView, State, Value as LiquidValue};
@@ -14,40 +14,52 @@ pub(crate) const CONTEXT: &str = "context";
 /// The name of the session in it.
 pub(crate) const SESSION: &str = "session";
 
-/// The key that a tag asks `context` for to get the handle. A template may type it too, and then finds
-/// nothing: the view answers only while a tag asks.
+/// The same name as a tag asks for it. A view knows the tag's question by the address: a template has
+/// its names in memory of its own.
+static QUESTION: &str = "context";
+
+/// What a tag asks for where that is not enough: `context`, if something stands between the engine and
+/// the globals, and the globals, if a variable of the template hides `context`. A template may type it
+/// too, and then finds nothing: the view answers only while a tag asks.
 const HAND_OFF: &str = "\u{0}session handle";
 
 /// Where the view leaves the handle for the tag that asks. A `ValueView` can't be downcast, and a
 /// `Template` builds its runtime itself, so there is no other way from one to the other without a
 /// registry of all sessions.
+#[derive(Default)]
 enum Slot {
+    #[default]
     Idle,
     Asked,
     Answered(Session),
 }
 
 thread_local! {
-    static SLOT: RefCell<Slot> = const { RefCell::new(Slot::Idle) };
+    static SLOT: Cell<Slot> = const { Cell::new(Slot::Idle) };
 }
 
 /// The session that a template sees as `context.session`, if its `context` is ours.
 pub(crate) fn session_in(runtime: &dyn Runtime) -> Option<Session> {
-    let context = runtime.try_get(&[CONTEXT.into()])?;
-    let context = context.as_object()?;
-    ask(|| context.contains_key(HAND_OFF))
+    ask(|| {
+        let context = runtime.try_get(&[QUESTION.into()]);
+        if let Some(context) = context.as_ref().and_then(|context| context.as_object()) {
+            context.contains_key(HAND_OFF);
+        }
+    })
 }
 
 /// The session that a tag of this render has found before, if the template has given the name
 /// `context` to something else since.
 pub(crate) fn session_found_before(runtime: &dyn Runtime) -> Option<Session> {
-    ask(|| runtime.try_get(&[HAND_OFF.into()]))
+    ask(|| {
+        runtime.try_get(&[HAND_OFF.into()]);
+    })
 }
 
-fn ask<T>(question: impl FnOnce() -> T) -> Option<Session> {
-    SLOT.replace(Slot::Asked);
+fn ask(question: impl FnOnce()) -> Option<Session> {
+    SLOT.set(Slot::Asked);
     question();
-    match SLOT.replace(Slot::Idle) {
+    match SLOT.take() {
         Slot::Answered(session) => Some(session),
         Slot::Idle | Slot::Asked => None,
     }
@@ -59,8 +71,8 @@ pub(crate) struct SessionView<'s> {
     pins: Pins,
     /// The public handle, once a template asked for it.
     id: OnceCell<Value>,
-    /// A tag has the handle already.
-    handed_over: Cell<bool>,
+    /// A tag has found the session already.
+    found: Cell<bool>,
 }
 
 impl<'s> SessionView<'s> {
@@ -69,27 +81,29 @@ impl<'s> SessionView<'s> {
             session,
             pins: Pins::default(),
             id: OnceCell::new(),
-            handed_over: Cell::new(false),
+            found: Cell::new(false),
         }
     }
 
-    /// Leaves the handle for the tag and says so, if this is the tag's question.
+    /// Whether this is the question of a tag to the globals; then its order is carried out.
     #[inline]
-    pub(crate) fn answer(&self, key: &str) -> bool {
-        key == HAND_OFF
-            && SLOT.with_borrow_mut(|slot| {
-                let asked = matches!(slot, Slot::Asked);
-                if asked {
-                    *slot = Slot::Answered(self.session.clone());
-                    self.handed_over.set(true);
-                }
-                asked
-            })
+    pub(crate) fn answers(&self, key: &str) -> bool {
+        (std::ptr::eq(key, QUESTION) || (key == HAND_OFF && self.found.get())) && self.hand_over()
     }
 
-    /// The same, if a tag has it already.
-    pub(crate) fn answer_again(&self, key: &str) -> bool {
-        self.handed_over.get() && self.answer(key)
+    /// The same for a question to `context`.
+    #[inline]
+    pub(crate) fn answers_below(&self, key: &str) -> bool {
+        key == HAND_OFF && self.hand_over()
+    }
+
+    fn hand_over(&self) -> bool {
+        let asked = matches!(SLOT.take(), Slot::Asked);
+        if asked {
+            SLOT.set(Slot::Answered(self.session.clone()));
+            self.found.set(true);
+        }
+        asked
     }
 
     pub(crate) fn session(&self) -> &Session {

@@ -21,6 +21,8 @@ pub(super) struct Source {
 
 #[derive(Debug)]
 enum Form {
+    /// Without filters: known before anything is rendered.
+    Literal(Value),
     /// Without filters.
     Plain(Expression),
     /// The value, and the filters as a chain that begins with [`ENTRY`]: the engine's own chain
@@ -63,7 +65,10 @@ impl Source {
             tag.tokens().expect_next("")?.expect_value().into_result()
         })?;
         if filters.is_empty() {
-            return Ok(Form::Plain(entry));
+            return Ok(match entry {
+                Expression::Literal(value) => Form::Literal(Value::from_liquid(value)),
+                variable => Form::Plain(variable),
+            });
         }
         let filters = reparse(&format!("{ENTRY} {filters}"), |mut tag| {
             match tag.tokens().expect_next("")?.expect_filter_chain(options) {
@@ -76,6 +81,7 @@ impl Source {
 
     pub(super) fn evaluate(&self, runtime: &dyn Runtime) -> Result<Value> {
         match &self.form {
+            Form::Literal(value) => Ok(value.clone()),
             Form::Plain(entry) => Ok(entry.try_evaluate(runtime).map_or(Value::Nil, from_cow)),
             Form::Filtered { entry, filters } => {
                 let frame = Frame {
