@@ -76,6 +76,7 @@ pub(crate) struct SessionView<'s> {
 }
 
 impl<'s> SessionView<'s> {
+    #[inline]
     pub(crate) fn new(session: &'s Session) -> Self {
         Self {
             session,

@@ -12,10 +12,13 @@ use crate::value::Value;
 pub(crate) struct Pins {
     /// Most templates read a few: those need no allocation.
     first: [OnceCell<(u64, Value)>; 4],
-    others: FrozenBTreeMap<u64, Box<Value>>,
+    others: OnceCell<Box<Others>>,
 }
 
+type Others = FrozenBTreeMap<u64, Box<Value>>;
+
 impl Pins {
+    #[inline]
     pub(super) fn get(&self, number: u64) -> Option<&Value> {
         for cell in &self.first {
             match cell.get() {
@@ -24,13 +27,17 @@ impl Pins {
                 None => return None,
             }
         }
-        self.others.get(&number)
+        self.others.get()?.get(&number)
     }
 
+    #[inline]
     pub(super) fn insert(&self, number: u64, value: Value) -> &Value {
         match self.first.iter().find(|cell| cell.get().is_none()) {
             Some(cell) => &cell.get_or_init(|| (number, value)).1,
-            None => self.others.insert(number, Box::new(value)),
+            None => self
+                .others
+                .get_or_init(Box::default)
+                .insert(number, Box::new(value)),
         }
     }
 }
