@@ -249,6 +249,17 @@ impl Value {
         }
     }
 
+    /// Whether the session tag removes a key that is given this; booleans are data, also `false`.
+    pub(crate) fn is_blank(&self) -> bool {
+        match self {
+            Self::Nil => true,
+            Self::String(text) => text.chars().all(char::is_whitespace),
+            Self::Array(items) => items.is_empty(),
+            Self::Object(entries) => entries.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Refuses what has no place in a session: numbers that are not finite, and nesting that is
     /// deeper than [`MAX_DEPTH`].
     #[inline]

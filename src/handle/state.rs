@@ -215,6 +215,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn note_read(&mut self, key: &str) {
         if let Some(reads) = &mut self.reads {
             reads.note(key);
@@ -238,6 +239,7 @@ impl State {
     }
 
     /// The same in its stored form for a view, which keeps the value by the number.
+    #[inline]
     pub(super) fn lend(&mut self, key: &str) -> Option<(u64, &[u8])> {
         match self.overlay.lend(key) {
             Seen::Written(serial, stored) => Some((WRITTEN | serial, stored)),
