@@ -152,6 +152,7 @@ impl State {
     }
 
     /// Asks the store, the first time that something needs it.
+    #[inline]
     pub(super) fn open(&mut self, shared: Option<&Shared>) -> Result<(), Error> {
         self.accessed = true;
         match (&self.base, shared) {
@@ -203,6 +204,7 @@ impl State {
     }
 
     /// The same for what needs a session: writes.
+    #[inline]
     pub(super) fn open_to_write(&mut self, shared: Option<&Shared>) -> Result<Limits, Error> {
         self.open(shared)?;
         match (&self.base, shared) {
