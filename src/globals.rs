@@ -433,7 +433,7 @@ impl<G: ObjectView + ?Sized> ObjectView for Bound<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        // What a tag asks for is not found, so that the engine looks no further into it.
+        // What a tag asks for is not there, so that the engine looks no further into it.
         !self.context.view.answers(index)
             && (index == CONTEXT
                 || self.extra.contains_key(index)

@@ -14,12 +14,12 @@ pub(crate) const CONTEXT: &str = "context";
 /// The name of the session in it.
 pub(crate) const SESSION: &str = "session";
 
-/// The same name as a tag asks for it. A view knows the tag's question by the address: a template has
-/// its names in memory of its own.
+/// The same name as a tag asks for it. The globals know it by its address, because a template has its
+/// names in memory of its own; where something else stands in front of them, it is a name like any other.
 static QUESTION: &str = "context";
 
-/// What a tag asks for where that is not enough: `context`, if something stands between the engine and
-/// the globals, and the globals, if a variable of the template hides `context`. A template may type it
+/// What a tag asks for where that is not enough: of `context`, if something stands in front of the
+/// globals, and of the globals, if a variable of the template hides `context`. A template may type it
 /// too, and then finds nothing: the view answers only while a tag asks.
 const HAND_OFF: &str = "\u{0}session handle";
 
@@ -57,7 +57,17 @@ pub(crate) fn session_found_before(runtime: &dyn Runtime) -> Option<Session> {
 }
 
 fn ask(question: impl FnOnce()) -> Option<Session> {
-    SLOT.set(Slot::Asked);
+    /// What was there before comes back, also if a host's own object renders inside a question, or
+    /// panics.
+    struct Before(Slot);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            SLOT.set(std::mem::take(&mut self.0));
+        }
+    }
+
+    let _before = Before(SLOT.replace(Slot::Asked));
     question();
     match SLOT.take() {
         Slot::Answered(session) => Some(session),
@@ -71,7 +81,7 @@ pub(crate) struct SessionView<'s> {
     pins: Pins,
     /// The public handle, once a template asked for it.
     id: OnceCell<Value>,
-    /// A tag has found the session already.
+    /// A tag has the handle already.
     found: Cell<bool>,
 }
 
@@ -86,13 +96,13 @@ impl<'s> SessionView<'s> {
         }
     }
 
-    /// Whether this is the question of a tag to the globals; then its order is carried out.
+    /// Whether this is a tag's question to the globals; then it has the handle.
     #[inline]
     pub(crate) fn answers(&self, key: &str) -> bool {
         (std::ptr::eq(key, QUESTION) || (key == HAND_OFF && self.found.get())) && self.hand_over()
     }
 
-    /// The same for a question to `context`.
+    /// The same for a question to `context`, which nothing hides.
     #[inline]
     pub(crate) fn answers_below(&self, key: &str) -> bool {
         key == HAND_OFF && self.hand_over()
