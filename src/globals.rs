@@ -288,7 +288,20 @@ macro_rules! into_global {
     };
 }
 
-into_global!(&str, String, bool, i32, u32, i64, f64, Object);
+into_global!(&str, bool, i32, u32, i64, f64);
+
+/// Moved, like the next: a rendered page on its way into the layout is long.
+impl IntoGlobal for String {
+    fn into_global(self) -> LiquidValue {
+        LiquidValue::scalar(self)
+    }
+}
+
+impl IntoGlobal for Object {
+    fn into_global(self) -> LiquidValue {
+        LiquidValue::Object(self)
+    }
+}
 
 /// `context`: the session beside the caller's own fields.
 struct Context<'g, G: ?Sized> {
