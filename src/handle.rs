@@ -645,13 +645,10 @@ impl Session {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read(key);
-        let Some((number, stored)) = state.lend(key) else {
-            return Ok(None);
-        };
-        Ok(Some(match pins.get(number) {
-            Some(value) => value,
-            None => pins.insert(number, Value::decode(stored)?),
-        }))
+        match state.lend(key) {
+            Some((number, stored)) => pins.keep(number, || Value::decode(stored)).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The failure of the store that a template ran into, if any.

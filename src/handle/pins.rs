@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use elsa::FrozenBTreeMap;
 
+use crate::error::Error;
 use crate::value::Value;
 
 /// Values that a view lent to a template, by number; they stay where they are while the view lives.
@@ -18,26 +19,27 @@ pub(crate) struct Pins {
 type Others = FrozenBTreeMap<u64, Box<Value>>;
 
 impl Pins {
+    /// The value that goes by this number, made if it is not there yet.
     #[inline]
-    pub(super) fn get(&self, number: u64) -> Option<&Value> {
+    pub(super) fn keep(
+        &self,
+        number: u64,
+        make: impl FnOnce() -> Result<Value, Error>,
+    ) -> Result<&Value, Error> {
         for cell in &self.first {
             match cell.get() {
-                Some((pinned, value)) if *pinned == number => return Some(value),
+                Some((pinned, value)) if *pinned == number => return Ok(value),
                 Some(_) => {}
-                None => return None,
+                None => {
+                    let value = make()?;
+                    return Ok(&cell.get_or_init(|| (number, value)).1);
+                }
             }
         }
-        self.others.get()?.get(&number)
-    }
-
-    #[inline]
-    pub(super) fn insert(&self, number: u64, value: Value) -> &Value {
-        match self.first.iter().find(|cell| cell.get().is_none()) {
-            Some(cell) => &cell.get_or_init(|| (number, value)).1,
-            None => self
-                .others
-                .get_or_init(Box::default)
-                .insert(number, Box::new(value)),
+        let others = self.others.get_or_init(Box::default);
+        match others.get(&number) {
+            Some(value) => Ok(value),
+            None => Ok(others.insert(number, Box::new(make()?))),
         }
     }
 }
