@@ -19,7 +19,7 @@ use crate::view::{CONTEXT, SESSION, SessionView};
 
 impl Session {
     /// Puts the session under `context.session`, beside the caller's own globals and own `context`
-    /// object. The result goes to plain [`Template::render`].
+    /// object. The result borrows both, and goes to plain [`Template::render`].
     ///
     /// It costs no store call. When the render fails, the handle can't see it: call
     /// [`discard`](Self::discard), or use [`render`](Self::render), which takes back what the failed
