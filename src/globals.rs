@@ -19,7 +19,7 @@ use crate::view::{CONTEXT, SESSION, SessionView};
 
 impl Session {
     /// Puts the session under `context.session`, beside the caller's own globals and own `context`
-    /// object. The result goes to plain [`Template::render`].
+    /// object. The result borrows both, and goes to plain [`Template::render`].
     ///
     /// It costs no store call. When the render fails, the handle can't see it: call
     /// [`discard`](Self::discard), or use [`render`](Self::render), which takes back what the failed
@@ -44,13 +44,13 @@ impl Session {
     /// assert_eq!(page.render(&session.bind(&globals))?, "dark for Ann");
     /// # Ok::<(), liquid::Error>(())
     /// ```
-    pub fn bind<'g, G: ObjectView + ?Sized>(&self, globals: &'g G) -> Bound<'g, G> {
+    pub fn bind<'g, G: ObjectView + ?Sized>(&'g self, globals: &'g G) -> Bound<'g, G> {
         Bound {
             context: Context {
-                view: SessionView::new(self.clone()),
+                view: SessionView::new(self),
                 globals,
             },
-            extra: Object::new(),
+            extra: Extra::default(),
         }
     }
 
@@ -167,7 +167,37 @@ impl From<Error> for liquid::Error {
 /// ```
 pub struct Bound<'g, G: ?Sized> {
     context: Context<'g, G>,
-    extra: Object,
+    extra: Extra,
+}
+
+/// The variables that [`Bound::with`] adds, by name: mostly none, or one for a layout.
+#[derive(Default)]
+struct Extra(Vec<(KString, LiquidValue)>);
+
+impl Extra {
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(own, _)| own.as_str().cmp(name))
+    }
+
+    fn insert(&mut self, name: KString, value: LiquidValue) {
+        match self.place(&name) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (name, value)),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&LiquidValue> {
+        let at = self.place(name).ok()?;
+        Some(&self.0.get(at)?.1)
+    }
+
+    fn contains_key(&self, name: &str) -> bool {
+        self.place(name).is_ok()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
 }
 
 impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
@@ -222,10 +252,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
 
     fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
         let own = self.context.globals.keys();
-        let extra = self
-            .extra
-            .keys()
-            .map(|name| KStringCow::from_ref(name.as_str()));
+        let extra = self.extra.names().map(KStringCow::from_ref);
         own.filter(|name| name.as_str() != CONTEXT && !self.extra.contains_key(name.as_str()))
             .chain(extra)
             .chain([KStringCow::from_static(CONTEXT)])
@@ -261,11 +288,24 @@ macro_rules! into_global {
     };
 }
 
-into_global!(&str, String, bool, i32, u32, i64, f64, Object);
+into_global!(&str, bool, i32, u32, i64, f64);
+
+/// Moved, like the next: a rendered page on its way into the layout is long.
+impl IntoGlobal for String {
+    fn into_global(self) -> LiquidValue {
+        LiquidValue::scalar(self)
+    }
+}
+
+impl IntoGlobal for Object {
+    fn into_global(self) -> LiquidValue {
+        LiquidValue::Object(self)
+    }
+}
 
 /// `context`: the session beside the caller's own fields.
 struct Context<'g, G: ?Sized> {
-    view: SessionView,
+    view: SessionView<'g>,
     globals: &'g G,
 }
 
@@ -369,7 +409,7 @@ impl<G: ObjectView + ?Sized> ObjectView for Context<'_, G> {
 
     fn contains_key(&self, index: &str) -> bool {
         index == SESSION
-            || self.view.answer(index)
+            || self.view.answers_below(index)
             || self.own().is_some_and(|own| own.contains_key(index))
     }
 
@@ -406,10 +446,11 @@ impl<G: ObjectView + ?Sized> ObjectView for Bound<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        index == CONTEXT
-            || self.context.view.answer_again(index)
-            || self.extra.contains_key(index)
-            || self.context.globals.contains_key(index)
+        // What a tag asks for is not there, so that the engine looks no further into it.
+        !self.context.view.answers(index)
+            && (index == CONTEXT
+                || self.extra.contains_key(index)
+                || self.context.globals.contains_key(index))
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {

@@ -223,9 +223,18 @@ impl Session {
             return self.remove(key).map(drop);
         }
         value.check(key).inspect_err(|error| self.refused(error))?;
-        let stored = StoredValue::from(&value);
+        self.write_stored(key, &value, StoredValue::from(&value))
+    }
+
+    /// The same for a value that was checked before, with its stored form.
+    pub(crate) fn write_stored(
+        &self,
+        key: &KString,
+        value: &Value,
+        stored: StoredValue,
+    ) -> Result<(), Error> {
         self.change(|state, limits| {
-            let finding = guard::check(self.shared(), key, &value)?;
+            let finding = guard::check(self.shared(), key, value)?;
             let State {
                 overlay,
                 base,
@@ -636,13 +645,10 @@ impl Session {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read(key);
-        let Some((number, stored)) = state.lend(key) else {
-            return Ok(None);
-        };
-        Ok(Some(match pins.get(number) {
-            Some(value) => value,
-            None => pins.insert(number, Value::decode(stored)?),
-        }))
+        match state.lend(key) {
+            Some((number, stored)) => pins.keep(number, || Value::decode(stored)).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The failure of the store that a template ran into, if any.

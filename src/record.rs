@@ -305,6 +305,7 @@ impl Record {
     }
 
     /// Where a key is among all, and its value as in [`raw`](Self::raw).
+    #[inline]
     pub(crate) fn locate(&self, key: &str) -> Option<(usize, &[u8])> {
         self.data.locate(key)
     }

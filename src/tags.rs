@@ -17,7 +17,7 @@ use liquid_core::{
 
 pub use crate::render::RenderTag;
 use markup::Markup;
-use source::Source;
+use source::{Evaluated, Source};
 
 use crate::error::{Error, ErrorKind};
 use crate::filters::{HashKeys, Json, ParseJson, ToHash, ToJson, Uuid};
@@ -354,14 +354,19 @@ impl Renderable for Block {
         let mut text = Vec::new();
         self.body.render_to(&mut text, runtime).trace_with(trace)?;
         let text = String::from_utf8_lossy(&text).into_owned();
-        write(runtime, &self.key, Value::String(text), trace)
+        write(
+            runtime,
+            &self.key,
+            Evaluated::Computed(Value::String(text)),
+            trace,
+        )
     }
 }
 
 fn write(
     runtime: &dyn Runtime,
     key: &KString,
-    value: Value,
+    value: Evaluated<'_>,
     trace: impl FnOnce() -> KString,
 ) -> Result<()> {
     let mut sensitive = false;
@@ -379,19 +384,11 @@ fn write(
     })
 }
 
-/// A blank value removes the key; booleans are data, also `false`.
-fn store(session: &Session, key: &KString, value: Value) -> Result<(), Error> {
-    let blank = match &value {
-        Value::Nil => true,
-        Value::String(text) => text.chars().all(char::is_whitespace),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(entries) => entries.is_empty(),
-        _ => false,
-    };
-    if blank {
-        session.remove(key).map(drop)
-    } else {
-        session.write(key, value)
+fn store(session: &Session, key: &KString, value: Evaluated<'_>) -> Result<(), Error> {
+    match value {
+        Evaluated::Literal(value, stored) => session.write_stored(key, value, stored.clone()),
+        Evaluated::Computed(value) if value.is_blank() => session.remove(key).map(drop),
+        Evaluated::Computed(value) => session.write(key, value),
     }
 }
 

@@ -249,10 +249,25 @@ impl Value {
         }
     }
 
+    /// Whether the session tag removes a key that is given this; booleans are data, also `false`.
+    pub(crate) fn is_blank(&self) -> bool {
+        match self {
+            Self::Nil => true,
+            Self::String(text) => text.chars().all(char::is_whitespace),
+            Self::Array(items) => items.is_empty(),
+            Self::Object(entries) => entries.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Refuses what has no place in a session: numbers that are not finite, and nesting that is
     /// deeper than [`MAX_DEPTH`].
+    #[inline]
     pub(crate) fn check(&self, key: &str) -> Result<(), Error> {
-        self.check_level(key, 0)
+        match self {
+            Self::Float(_) | Self::Array(_) | Self::Object(_) => self.check_level(key, 0),
+            _ => Ok(()),
+        }
     }
 
     /// The same for an element of the array under the key.

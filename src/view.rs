@@ -1,6 +1,6 @@
 //! The lazy object behind `context.session`, and how a tag gets from it to the handle.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 use liquid_core::model::{DisplayCow, KStringCow, ObjectView, State, Value as LiquidValue};
@@ -14,86 +14,111 @@ pub(crate) const CONTEXT: &str = "context";
 /// The name of the session in it.
 pub(crate) const SESSION: &str = "session";
 
-/// The key that a tag asks `context` for to get the handle. A template may type it too, and then finds
-/// nothing: the view answers only while a tag asks.
+/// The same name as a tag asks for it. The globals know it by its address, because a template has its
+/// names in memory of its own; where something else stands in front of them, it is a name like any other.
+static QUESTION: &str = "context";
+
+/// What a tag asks for where that is not enough: of `context`, if something stands in front of the
+/// globals, and of the globals, if a variable of the template hides `context`. A template may type it
+/// too, and then finds nothing: the view answers only while a tag asks.
 const HAND_OFF: &str = "\u{0}session handle";
 
 /// Where the view leaves the handle for the tag that asks. A `ValueView` can't be downcast, and a
 /// `Template` builds its runtime itself, so there is no other way from one to the other without a
 /// registry of all sessions.
+#[derive(Default)]
 enum Slot {
+    #[default]
     Idle,
     Asked,
     Answered(Session),
 }
 
 thread_local! {
-    static SLOT: RefCell<Slot> = const { RefCell::new(Slot::Idle) };
+    static SLOT: Cell<Slot> = const { Cell::new(Slot::Idle) };
 }
 
 /// The session that a template sees as `context.session`, if its `context` is ours.
 pub(crate) fn session_in(runtime: &dyn Runtime) -> Option<Session> {
-    let context = runtime.try_get(&[CONTEXT.into()])?;
-    let context = context.as_object()?;
-    ask(|| context.contains_key(HAND_OFF))
+    ask(|| {
+        let context = runtime.try_get(&[QUESTION.into()]);
+        if let Some(context) = context.as_ref().and_then(|context| context.as_object()) {
+            context.contains_key(HAND_OFF);
+        }
+    })
 }
 
 /// The session that a tag of this render has found before, if the template has given the name
 /// `context` to something else since.
 pub(crate) fn session_found_before(runtime: &dyn Runtime) -> Option<Session> {
-    ask(|| runtime.try_get(&[HAND_OFF.into()]))
+    ask(|| {
+        runtime.try_get(&[HAND_OFF.into()]);
+    })
 }
 
-fn ask<T>(question: impl FnOnce() -> T) -> Option<Session> {
-    SLOT.replace(Slot::Asked);
+fn ask(question: impl FnOnce()) -> Option<Session> {
+    /// What was there before comes back, also if a host's own object renders inside a question, or
+    /// panics.
+    struct Before(Slot);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            SLOT.set(std::mem::take(&mut self.0));
+        }
+    }
+
+    let _before = Before(SLOT.replace(Slot::Asked));
     question();
-    match SLOT.replace(Slot::Idle) {
+    match SLOT.take() {
         Slot::Answered(session) => Some(session),
         Slot::Idle | Slot::Asked => None,
     }
 }
 
 /// `context.session`: reads through to the handle, and keeps what it lent where it is.
-pub(crate) struct SessionView {
-    session: Session,
+pub(crate) struct SessionView<'s> {
+    session: &'s Session,
     pins: Pins,
     /// The public handle, once a template asked for it.
     id: OnceCell<Value>,
     /// A tag has the handle already.
-    handed_over: Cell<bool>,
+    found: Cell<bool>,
 }
 
-impl SessionView {
-    pub(crate) fn new(session: Session) -> Self {
+impl<'s> SessionView<'s> {
+    #[inline]
+    pub(crate) fn new(session: &'s Session) -> Self {
         Self {
             session,
             pins: Pins::default(),
             id: OnceCell::new(),
-            handed_over: Cell::new(false),
+            found: Cell::new(false),
         }
     }
 
-    /// Leaves the handle for the tag and says so, if this is the tag's question.
+    /// Whether this is a tag's question to the globals; then it has the handle.
     #[inline]
-    pub(crate) fn answer(&self, key: &str) -> bool {
-        key == HAND_OFF
-            && SLOT.with_borrow_mut(|slot| {
-                let asked = matches!(slot, Slot::Asked);
-                if asked {
-                    *slot = Slot::Answered(self.session.clone());
-                    self.handed_over.set(true);
-                }
-                asked
-            })
+    pub(crate) fn answers(&self, key: &str) -> bool {
+        (std::ptr::eq(key, QUESTION) || (key == HAND_OFF && self.found.get())) && self.hand_over()
     }
 
-    /// The same, if a tag has it already.
-    pub(crate) fn answer_again(&self, key: &str) -> bool {
-        self.handed_over.get() && self.answer(key)
+    /// The same for a question to `context`, which nothing hides.
+    #[inline]
+    pub(crate) fn answers_below(&self, key: &str) -> bool {
+        key == HAND_OFF && self.hand_over()
+    }
+
+    fn hand_over(&self) -> bool {
+        let asked = matches!(SLOT.take(), Slot::Asked);
+        if asked {
+            SLOT.set(Slot::Answered(self.session.clone()));
+            self.found.set(true);
+        }
+        asked
     }
 
     pub(crate) fn session(&self) -> &Session {
-        &self.session
+        self.session
     }
 
     fn id(&self) -> Option<&Value> {
@@ -116,13 +141,13 @@ impl SessionView {
     }
 }
 
-impl fmt::Debug for SessionView {
+impl fmt::Debug for SessionView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.session.fmt(f)
     }
 }
 
-impl ValueView for SessionView {
+impl ValueView for SessionView<'_> {
     fn as_debug(&self) -> &dyn fmt::Debug {
         self
     }
@@ -163,7 +188,7 @@ impl ValueView for SessionView {
     }
 }
 
-impl ObjectView for SessionView {
+impl ObjectView for SessionView<'_> {
     fn as_value(&self) -> &dyn ValueView {
         self
     }

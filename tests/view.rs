@@ -475,6 +475,23 @@ fn a_layout_sees_what_the_page_wrote() {
 }
 
 #[test]
+fn variables_beside_the_globals_come_in_any_order_and_the_last_wins() {
+    let session = Counted::default().sessions().open(None);
+    let globals = liquid::object!({ "b": "global", "d": "global" });
+    let bound = session
+        .bind(&globals)
+        .with("b", 1)
+        .with("c", "x")
+        .with("a", true)
+        .with("b", 2);
+    let page = parser()
+        .parse("{{ a }}{{ b }}{{ c }}{{ d }}{% session n = b %}{{ context.session.n }}")
+        .unwrap();
+    assert_eq!(page.render(&bound).unwrap(), "true2xglobal2");
+    assert_eq!(page.render(&bound.lenient()).unwrap(), "true2xglobal2");
+}
+
+#[test]
 fn lenient_globals_make_the_unknown_nil() {
     let session = Counted::default().sessions().open(None);
     let globals = liquid::object!({

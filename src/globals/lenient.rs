@@ -70,6 +70,7 @@ impl<'g, G: ObjectView + ?Sized> Lenient<'g, G> {
         Self {
             extra: bound
                 .extra
+                .0
                 .into_iter()
                 .map(|(name, value)| (name.into_string(), Value::from_liquid(value)))
                 .collect(),
@@ -116,16 +117,13 @@ impl<G: ObjectView + ?Sized> ObjectView for Lenient<'_, G> {
     }
 
     /// Every name is known: its value may be nil.
-    fn contains_key(&self, _index: &str) -> bool {
-        true
+    fn contains_key(&self, index: &str) -> bool {
+        !self.context.inner.view.answers(index)
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
         if index == CONTEXT {
             return Some(&self.context);
-        }
-        if self.context.inner.view.answer_again(index) {
-            return None;
         }
         if let Some(value) = self.extra.get(index) {
             return Some(value);

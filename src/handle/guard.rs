@@ -9,6 +9,7 @@ use crate::shared::Shared;
 use crate::value::Value;
 
 /// Refuses what the settings refuse. What comes back is reported once the value is in its place.
+#[inline]
 pub(super) fn check(
     shared: Option<&Shared>,
     key: &str,

@@ -81,7 +81,22 @@ impl Overlay {
     }
 
     pub(super) fn see(&self, key: &str) -> Seen<'_> {
-        match self.find(key) {
+        self.see_at(self.find(key))
+    }
+
+    /// The same for a view, which keeps the value.
+    #[inline]
+    pub(super) fn lend(&mut self, key: &str) -> Seen<'_> {
+        let place = self.find(key);
+        if let Ok(at) = place {
+            self.notes[at].lent = true;
+        }
+        self.see_at(place)
+    }
+
+    #[inline]
+    fn see_at(&self, place: Place) -> Seen<'_> {
+        match place {
             Ok(at) => match self.value_at(at) {
                 Some(value) => Seen::Written(self.notes[at].serial, value),
                 None => Seen::Removed,
@@ -89,14 +104,6 @@ impl Overlay {
             Err(_) if self.clear => Seen::Removed,
             Err(_) => Seen::Untouched,
         }
-    }
-
-    /// The same for a view, which keeps the value.
-    pub(super) fn lend(&mut self, key: &str) -> Seen<'_> {
-        if let Ok(at) = self.find(key) {
-            self.notes[at].lent = true;
-        }
-        self.see(key)
     }
 
     fn value_at(&self, at: usize) -> Option<&[u8]> {
@@ -115,6 +122,7 @@ impl Overlay {
             .filter_map(|(at, (key, _))| Some((key.as_str(), self.value_at(at)?)))
     }
 
+    #[inline]
     fn find(&self, key: &str) -> Place {
         self.ops.binary_search_by(|(k, _)| k.as_str().cmp(key))
     }

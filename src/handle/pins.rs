@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use elsa::FrozenBTreeMap;
 
+use crate::error::Error;
 use crate::value::Value;
 
 /// Values that a view lent to a template, by number; they stay where they are while the view lives.
@@ -12,25 +13,33 @@ use crate::value::Value;
 pub(crate) struct Pins {
     /// Most templates read a few: those need no allocation.
     first: [OnceCell<(u64, Value)>; 4],
-    others: FrozenBTreeMap<u64, Box<Value>>,
+    others: OnceCell<Box<Others>>,
 }
 
+type Others = FrozenBTreeMap<u64, Box<Value>>;
+
 impl Pins {
-    pub(super) fn get(&self, number: u64) -> Option<&Value> {
+    /// The value that goes by this number, made if it is not there yet.
+    #[inline]
+    pub(super) fn keep(
+        &self,
+        number: u64,
+        make: impl FnOnce() -> Result<Value, Error>,
+    ) -> Result<&Value, Error> {
         for cell in &self.first {
             match cell.get() {
-                Some((pinned, value)) if *pinned == number => return Some(value),
+                Some((pinned, value)) if *pinned == number => return Ok(value),
                 Some(_) => {}
-                None => return None,
+                None => {
+                    let value = make()?;
+                    return Ok(&cell.get_or_init(|| (number, value)).1);
+                }
             }
         }
-        self.others.get(&number)
-    }
-
-    pub(super) fn insert(&self, number: u64, value: Value) -> &Value {
-        match self.first.iter().find(|cell| cell.get().is_none()) {
-            Some(cell) => &cell.get_or_init(|| (number, value)).1,
-            None => self.others.insert(number, Box::new(value)),
+        let others = self.others.get_or_init(Box::default);
+        match others.get(&number) {
+            Some(value) => Ok(value),
+            None => Ok(others.insert(number, Box::new(make()?))),
         }
     }
 }

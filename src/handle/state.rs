@@ -150,6 +150,7 @@ impl State {
     }
 
     /// Asks the store, the first time that something needs it.
+    #[inline]
     pub(super) fn open(&mut self, shared: Option<&Shared>) -> Result<(), Error> {
         self.accessed = true;
         match (&self.base, shared) {
@@ -201,6 +202,7 @@ impl State {
     }
 
     /// The same for what needs a session: writes.
+    #[inline]
     pub(super) fn open_to_write(&mut self, shared: Option<&Shared>) -> Result<Limits, Error> {
         self.open(shared)?;
         match (&self.base, shared) {
@@ -213,6 +215,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn note_read(&mut self, key: &str) {
         if let Some(reads) = &mut self.reads {
             reads.note(key);
@@ -236,6 +239,7 @@ impl State {
     }
 
     /// The same in its stored form for a view, which keeps the value by the number.
+    #[inline]
     pub(super) fn lend(&mut self, key: &str) -> Option<(u64, &[u8])> {
         match self.overlay.lend(key) {
             Seen::Written(serial, stored) => Some((WRITTEN | serial, stored)),

@@ -221,6 +221,7 @@ impl Entries {
     }
 
     /// Where a key is among the entries, and its value.
+    #[inline]
     pub(crate) fn locate(&self, key: &str) -> Option<(usize, &[u8])> {
         let (index, value) = self.layout().find(key)?;
         Some((index, &self.0[value]))

@@ -10,7 +10,7 @@ use liquid_core::parser::{FilterChain, Tag, TryMatchToken};
 use liquid_core::runtime::{PartialStore, Registers};
 use liquid_core::{Expression, Language, Result, Runtime, ValueView as _};
 
-use crate::value::Value;
+use crate::value::{StoredValue, Value};
 
 #[derive(Debug)]
 pub(super) struct Source {
@@ -21,6 +21,8 @@ pub(super) struct Source {
 
 #[derive(Debug)]
 enum Form {
+    /// Without filters, and known before anything is rendered.
+    Literal(Value, StoredValue),
     /// Without filters.
     Plain(Expression),
     /// The value, and the filters as a chain that begins with [`ENTRY`]: the engine's own chain
@@ -63,7 +65,7 @@ impl Source {
             tag.tokens().expect_next("")?.expect_value().into_result()
         })?;
         if filters.is_empty() {
-            return Ok(Form::Plain(entry));
+            return Ok(Form::literal(&entry).unwrap_or(Form::Plain(entry)));
         }
         let filters = reparse(&format!("{ENTRY} {filters}"), |mut tag| {
             match tag.tokens().expect_next("")?.expect_filter_chain(options) {
@@ -74,9 +76,10 @@ impl Source {
         Ok(Form::Filtered { entry, filters })
     }
 
-    pub(super) fn evaluate(&self, runtime: &dyn Runtime) -> Result<Value> {
-        match &self.form {
-            Form::Plain(entry) => Ok(entry.try_evaluate(runtime).map_or(Value::Nil, from_cow)),
+    pub(super) fn evaluate(&self, runtime: &dyn Runtime) -> Result<Evaluated<'_>> {
+        let value = match &self.form {
+            Form::Literal(value, stored) => return Ok(Evaluated::Literal(value, stored)),
+            Form::Plain(entry) => entry.try_evaluate(runtime).map_or(Value::Nil, from_cow),
             Form::Filtered { entry, filters } => {
                 let frame = Frame {
                     parent: runtime,
@@ -84,11 +87,32 @@ impl Source {
                         .try_evaluate(runtime)
                         .unwrap_or(ValueCow::Owned(LiquidValue::Nil)),
                 };
-                let value = filters.evaluate(&frame)?;
-                Ok(from_cow(value))
+                from_cow(filters.evaluate(&frame)?)
             }
-            Form::Strict(chain) => Ok(from_cow(chain.evaluate(runtime)?)),
-        }
+            Form::Strict(chain) => from_cow(chain.evaluate(runtime)?),
+        };
+        Ok(Evaluated::Computed(value))
+    }
+}
+
+/// What a tag stores.
+pub(super) enum Evaluated<'s> {
+    /// Neither blank nor beyond any rule, with its stored form.
+    Literal(&'s Value, &'s StoredValue),
+    Computed(Value),
+}
+
+impl Form {
+    fn literal(entry: &Expression) -> Option<Self> {
+        let Expression::Literal(literal) = entry else {
+            return None;
+        };
+        let value = Value::from_view(literal);
+        let plain = !value.is_blank() && value.check("").is_ok();
+        plain.then(|| {
+            let stored = StoredValue::from(&value);
+            Self::Literal(value, stored)
+        })
     }
 }
 

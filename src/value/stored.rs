@@ -20,8 +20,15 @@ use super::Value;
 /// assert_eq!(Value::from_bytes(&stored)?, Value::from(5));
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct StoredValue(SmallVec<[u8; 32]>);
+
+/// As one piece: the vector's own way goes byte by byte.
+impl Clone for StoredValue {
+    fn clone(&self) -> Self {
+        Self(SmallVec::from_slice(&self.0))
+    }
+}
 
 impl From<&Value> for StoredValue {
     fn from(value: &Value) -> Self {
