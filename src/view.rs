@@ -109,12 +109,16 @@ impl<'s> SessionView<'s> {
     }
 
     fn hand_over(&self) -> bool {
-        let asked = matches!(SLOT.take(), Slot::Asked);
-        if asked {
-            SLOT.set(Slot::Answered(self.session.clone()));
+        let slot = SLOT.take();
+        if matches!(slot, Slot::Asked) {
             self.found.set(true);
+            SLOT.set(Slot::Answered(self.session.clone()));
+            return true;
         }
-        asked
+        // A host's own object may ask twice.
+        let answered = matches!(slot, Slot::Answered(_));
+        SLOT.set(slot);
+        answered
     }
 
     pub(crate) fn session(&self) -> &Session {

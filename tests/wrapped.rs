@@ -16,6 +16,8 @@ use support::Counted;
 enum Answer {
     /// As the globals do.
     Same,
+    /// The same, asking twice.
+    Twice,
     /// By looking for the value.
     ByValue,
 }
@@ -92,6 +94,7 @@ impl ObjectView for Around<'_> {
         (self.also)();
         match self.answer {
             Answer::Same => self.globals.contains_key(index),
+            Answer::Twice => self.globals.contains_key(index) & self.globals.contains_key(index),
             Answer::ByValue => self.globals.get(index).is_some(),
         }
     }
@@ -130,7 +133,7 @@ fn render(
 
 #[test]
 fn tags_write_through_it() {
-    for answer in [Answer::Same, Answer::ByValue] {
+    for answer in [Answer::Same, Answer::Twice, Answer::ByValue] {
         let session = session();
         let page =
             "{% session a = 1 %}{{ context.session.a }}{% session a = nil %}{% session b = 2 %}";
