@@ -14,8 +14,9 @@ use criterion::{Criterion, SamplingMode, Throughput};
 /// How many pairs a figure is the median of.
 pub(crate) const PAIRS: usize = 21;
 
-/// Alternations within one pair.
-const TURNS: u64 = 8;
+/// Alternations within one pair: a millisecond or two each, so that both sides meet every change of the
+/// machine's speed, which a shared one makes several times a second.
+const TURNS: u64 = 48;
 
 /// A measured value that is a ratio.
 pub(crate) struct Ratio;

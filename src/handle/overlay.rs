@@ -260,13 +260,13 @@ impl Overlay {
         limits: Limits,
     ) -> Result<Admitted, Error> {
         let place = self.find(key);
-        let loaded = record.map_or_else(Size::default, Record::size);
         let (mut before, mut unsure) = match place {
             Ok(at) => (self.notes[at].size, self.notes[at].unsure),
             Err(_) => (0, !self.clear && record.is_some()),
         };
         let mut after = self.size.with(key, before, size);
-        if !limits.allow(loaded, after) {
+        if !limits.allow(after) {
+            let loaded = record.map_or_else(Size::default, Record::size);
             self.make_sure(record);
             unsure = false;
             before = self.size_at(place, key, record);

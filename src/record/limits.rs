@@ -33,19 +33,15 @@ impl Size {
 }
 
 impl Limits {
-    /// Refuses what grows over a limit. A session may hold more since the limit was lowered: what makes
-    /// it no larger goes on.
-    /// Whether a session may grow, or shrink, like this.
+    /// Whether a session of this size keeps to them.
     #[inline]
-    pub(crate) fn allow(&self, before: Size, after: Size) -> bool {
-        after.bytes <= self.max_bytes.max(before.bytes)
-            && after.keys <= self.max_keys.max(before.keys)
+    pub(crate) fn allow(&self, size: Size) -> bool {
+        size.bytes <= self.max_bytes && size.keys <= self.max_keys
     }
 
+    /// Refuses what grows over a limit. A session may hold more since the limit was lowered: what makes
+    /// it no larger goes on.
     pub(crate) fn check(&self, key: Option<&str>, before: Size, after: Size) -> Result<(), Error> {
-        if self.allow(before, after) {
-            return Ok(());
-        }
         let by = || key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
         let problem = if after.bytes > self.max_bytes.max(before.bytes) {
             format!(
@@ -54,13 +50,15 @@ impl Limits {
                 after.bytes,
                 self.max_bytes
             )
-        } else {
+        } else if after.keys > self.max_keys.max(before.keys) {
             format!(
                 "the session{} would hold {} keys, the limit is {}: store less, or raise `max_keys`",
                 by(),
                 after.keys,
                 self.max_keys
             )
+        } else {
+            return Ok(());
         };
         Err(Error::new(ErrorKind::Limit, problem))
     }
