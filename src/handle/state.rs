@@ -142,11 +142,19 @@ impl State {
 
     /// Drops what the request did so far.
     fn begin_anew(&mut self) {
+        let (overlay, record, _) = self.parts();
         // In place: mostly there is nothing to drop.
-        self.overlay.reset(match &self.base {
-            Base::Loaded(_, record) => Some(record),
+        overlay.reset(record);
+    }
+
+    /// What a write needs: where it goes, what is under it, and the last number given to a value.
+    #[inline]
+    pub(super) fn parts(&mut self) -> (&mut Overlay, Option<&Record>, &mut u64) {
+        let record = match &self.base {
+            Base::Loaded(_, record) => Some(&**record),
             _ => None,
-        });
+        };
+        (&mut self.overlay, record, &mut self.serial)
     }
 
     /// Asks the store, the first time that something needs it.
