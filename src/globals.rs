@@ -1,15 +1,18 @@
 //! The globals of a render: the caller's own, and the session under `context`.
 
+mod extra;
 mod lenient;
 
 use std::fmt;
 
 use liquid::Template;
+use liquid_core::ValueView;
 use liquid_core::model::{
     DisplayCow, KString, KStringCow, ObjectView, State, Value as LiquidValue,
 };
-use liquid_core::{Object, ValueView};
 
+use extra::Extra;
+pub use extra::IntoGlobal;
 pub use lenient::Lenient;
 
 use crate::error::{Error, ErrorKind};
@@ -170,36 +173,6 @@ pub struct Bound<'g, G: ?Sized> {
     extra: Extra,
 }
 
-/// The variables that [`Bound::with`] adds, by name: mostly none, or one for a layout.
-#[derive(Default)]
-struct Extra(Vec<(KString, LiquidValue)>);
-
-impl Extra {
-    fn place(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(own, _)| own.as_str().cmp(name))
-    }
-
-    fn insert(&mut self, name: KString, value: LiquidValue) {
-        match self.place(&name) {
-            Ok(at) => self.0[at].1 = value,
-            Err(at) => self.0.insert(at, (name, value)),
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&LiquidValue> {
-        let at = self.place(name).ok()?;
-        Some(&self.0.get(at)?.1)
-    }
-
-    fn contains_key(&self, name: &str) -> bool {
-        self.place(name).is_ok()
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
-    }
-}
-
 impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     /// Adds a variable, over one of the same name in the globals: `content_for_layout`, say.
     ///
@@ -256,50 +229,6 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
         own.filter(|name| name.as_str() != CONTEXT && !self.extra.contains_key(name.as_str()))
             .chain(extra)
             .chain([KStringCow::from_static(CONTEXT)])
-    }
-}
-
-/// What [`Bound::with`] takes: texts, numbers, booleans and any value of Liquid's.
-///
-/// ```
-/// use liquid_session::globals::IntoGlobal;
-///
-/// assert_eq!("a".into_global(), liquid::model::Value::scalar("a"));
-/// assert_eq!(1.into_global(), liquid::model::Value::scalar(1));
-/// ```
-pub trait IntoGlobal {
-    /// The value as Liquid's own.
-    fn into_global(self) -> LiquidValue;
-}
-
-impl IntoGlobal for LiquidValue {
-    fn into_global(self) -> LiquidValue {
-        self
-    }
-}
-
-macro_rules! into_global {
-    ($($type:ty),+) => {
-        $(impl IntoGlobal for $type {
-            fn into_global(self) -> LiquidValue {
-                self.to_value()
-            }
-        })+
-    };
-}
-
-into_global!(&str, bool, i32, u32, i64, f64);
-
-/// Moved, like the next: a rendered page on its way into the layout is long.
-impl IntoGlobal for String {
-    fn into_global(self) -> LiquidValue {
-        LiquidValue::scalar(self)
-    }
-}
-
-impl IntoGlobal for Object {
-    fn into_global(self) -> LiquidValue {
-        LiquidValue::Object(self)
     }
 }
 

@@ -70,7 +70,6 @@ impl<'g, G: ObjectView + ?Sized> Lenient<'g, G> {
         Self {
             extra: bound
                 .extra
-                .0
                 .into_iter()
                 .map(|(name, value)| (name.into_string(), Value::from_liquid(value)))
                 .collect(),
