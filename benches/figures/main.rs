@@ -13,6 +13,7 @@ mod redb;
 mod redis;
 mod site;
 mod templates;
+mod why;
 
 fn main() {
     // Some figures need a process of their own: this program runs itself.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, SamplingMode, Throughput};
 
+use crate::why::{missed, why};
+
 /// How many pairs a figure is the median of.
 pub(crate) const PAIRS: usize = 21;
 
@@ -258,14 +260,25 @@ impl Table {
             "\n{:<58} {:>12} {:>12} {:>7}  target",
             "figure", "ours", "peer", "ratio"
         );
+        let mut reasons = Vec::new();
         for row in &self.rows {
             let ratio = row
                 .ratio
                 .map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+            let missed = row.ratio.is_some_and(|ratio| missed(ratio, row.target));
             println!(
-                "{:<58} {:>12} {:>12} {ratio:>7}  {}",
-                row.name, row.ours, row.peer, row.target
+                "{:<58} {:>12} {:>12} {ratio:>7}  {}{}",
+                row.name,
+                row.ours,
+                row.peer,
+                row.target,
+                if missed { ", missed" } else { "" },
             );
+            let reason = why(&row.name).filter(|reason| missed && !reasons.contains(reason));
+            reasons.extend(reason);
+        }
+        for reason in reasons {
+            println!("\n- missed: {reason}");
         }
         println!("\nmeasured in {} seconds", self.begun.elapsed().as_secs());
     }
