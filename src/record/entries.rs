@@ -46,12 +46,27 @@ impl Deref for New<'_> {
     }
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Entries(Block);
 
-/// Small sessions need no allocation beside that of their record, which is then too large for those
-/// lists of freed pieces that an allocator empties in one go.
+/// Small sessions need no allocation beside that of their record.
 type Block = SmallVec<[u8; 48]>;
+
+/// A block for so many bytes. Neither it nor its record is among the pieces of up to 120 bytes that
+/// glibc puts aside when they are freed, and tidies up all at once, a million of them after a sweep,
+/// while other threads wait for memory.
+fn block(bytes: usize) -> Block {
+    let own = bytes > Block::new().inline_size();
+    Block::with_capacity(if own { bytes.max(128) } else { bytes })
+}
+
+impl Clone for Entries {
+    fn clone(&self) -> Self {
+        let mut copy = block(self.0.len());
+        copy.extend_from_slice(&self.0);
+        Self(copy)
+    }
+}
 
 impl Entries {
     pub(crate) fn empty() -> Self {
@@ -116,7 +131,7 @@ impl Entries {
             4
         };
         let first = 1 + width * (1 + count);
-        let mut block = Block::with_capacity(first + size);
+        let mut block = block(first + size);
         block.push(width as u8);
         put(&mut block, width, count);
         let mut starts = block.len();
