@@ -17,8 +17,7 @@ use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::Environment;
 use liquid_session::http::SessionLayer;
 use liquid_session::store::{
-    Change, Committed, Record, RecordParts, Revoke, SessionInfo, SessionStore, SharedRecord,
-    StoreKey,
+    Change, Committed, Record, RecordParts, SessionStore, SharedRecord, StoreKey,
 };
 use liquid_session::{Error, Session, SessionConfig, SessionId, Sessions};
 use tower_layer::Layer as _;
@@ -92,29 +91,7 @@ impl SessionStore for Asked {
         Ok(true)
     }
 
-    fn sessions_of(&self, _user: &str, _now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        Ok(Vec::new())
-    }
-
-    fn revoke(&self, _user: &str, _which: Revoke, _now: Timestamp) -> Result<usize, Error> {
-        Ok(0)
-    }
-
-    fn sweep(&self, _now: Timestamp, _max: usize) -> Result<usize, Error> {
-        Ok(0)
-    }
-
-    fn scan(
-        &self,
-        _now: Timestamp,
-        _visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
-    ) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn blocks(&self) -> bool {
-        false
-    }
+    liquid_session_fuzz::nothing_for_operators!();
 }
 
 struct Setup {

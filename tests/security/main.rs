@@ -12,12 +12,29 @@ mod page;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
 
+use std::path::{Path, PathBuf};
+
 use liquid_session::{Error, Session};
 
 /// Commits, and gives the new secret as the visitor's browser keeps it.
 fn cookie(session: &Session) -> String {
     let outcome = session.commit().unwrap();
     outcome.secret().expect("a new secret").expose()
+}
+
+/// The files below a folder of this crate.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let (below, here): (Vec<_>, Vec<_>) = entries
+            .map(|entry| entry.unwrap().path())
+            .partition(|path| path.is_dir());
+        folders.extend(below);
+        files.extend(here);
+    }
+    files
 }
 
 const THREADS: usize = 8;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::files;
+
 const PAGE: &str = include_str!("../../docs/guide/security.md");
 
 /// How many promises there are.
@@ -43,28 +45,20 @@ fn every_promise_names_a_test_and_every_test_that_is_named_exists() {
 #[test]
 fn every_test_of_the_list_is_on_the_page() {
     let named = named();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
     let mut found = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
+    for path in files("tests") {
+        let code = std::fs::read_to_string(&path).unwrap_or_default();
+        for name in code.split("fn security_").skip(1) {
+            let name = name.split('(').next().unwrap();
+            let Ok(number) = name[..2].parse::<usize>() else {
                 continue;
-            }
-            let code = std::fs::read_to_string(&path).unwrap_or_default();
-            for name in code.split("fn security_").skip(1) {
-                let name = name.split('(').next().unwrap();
-                let Ok(number) = name[..2].parse::<usize>() else {
-                    continue;
-                };
-                found += 1;
-                let end = format!("::security_{name}");
-                assert!(
-                    named[&number].iter().any(|named| named.ends_with(&end)),
-                    "security_{name} is not on the page, in the line of promise {number}"
-                );
-            }
+            };
+            found += 1;
+            let end = format!("::security_{name}");
+            assert!(
+                named[&number].iter().any(|named| named.ends_with(&end)),
+                "security_{name} is not on the page, in the line of promise {number}"
+            );
         }
     }
     assert!(found >= PROMISES, "found {found} tests");

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use liquid_session::Error;
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Applied, Change, Committed, Record, Revoke, SessionInfo, SessionStore, SharedRecord, StoreKey,
-    fuzzing,
+    Applied, Change, Committed, Record, SessionStore, SharedRecord, StoreKey, fuzzing,
 };
 
 #[derive(Clone, Copy, Debug, arbitrary::Arbitrary)]
@@ -113,27 +112,5 @@ impl SessionStore for Shelf {
             .is_some())
     }
 
-    fn sessions_of(&self, _user: &str, _now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        Ok(Vec::new())
-    }
-
-    fn revoke(&self, _user: &str, _which: Revoke, _now: Timestamp) -> Result<usize, Error> {
-        Ok(0)
-    }
-
-    fn sweep(&self, _now: Timestamp, _max: usize) -> Result<usize, Error> {
-        Ok(0)
-    }
-
-    fn scan(
-        &self,
-        _now: Timestamp,
-        _visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
-    ) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn blocks(&self) -> bool {
-        false
-    }
+    crate::nothing_for_operators!();
 }
