@@ -3,6 +3,7 @@
 mod data;
 mod guard;
 mod identity;
+mod key;
 mod outcome;
 mod overlay;
 mod pins;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-pub(crate) use data::check_key;
+pub(crate) use key::check_key;
 pub use outcome::{Outcome, Status};
 use overlay::Overlay;
 pub(crate) use pins::Pins;

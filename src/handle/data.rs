@@ -3,18 +3,16 @@
 use kstring::KString;
 use serde::de::DeserializeOwned;
 
+use super::key::check_key;
 use super::overlay::Seen;
 use super::pins::Pins;
 use super::state::{self, Base, State};
 use super::{Session, guard};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::events;
-use crate::record::{Change, Limits, MAX_KEY_BYTES, Op};
+use crate::record::{Change, Limits, Op};
 use crate::store::Committed;
 use crate::value::{StoredValue, Value};
-
-/// Names with a meaning of their own in `context.session`.
-const RESERVED: [&str; 2] = ["session_id", "size"];
 
 impl Session {
     /// The value under a key.
@@ -22,7 +20,7 @@ impl Session {
     /// # Errors
     ///
     /// - What the store says when it can't be reached; the first read asks it.
-    /// - [`ErrorKind::Corrupt`] if the stored value is damaged.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the stored value is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -44,7 +42,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get), and [`ErrorKind::Value`] if the value has another shape.
+    /// As for [`get`](Self::get), and [`ErrorKind::Value`](crate::ErrorKind::Value) if the value has another shape.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -67,12 +65,12 @@ impl Session {
     ///
     /// The value stored before stays.
     ///
-    /// - [`ErrorKind::Key`]: the key is empty, too long or reserved (`session_id`, `size`).
-    /// - [`ErrorKind::Value`]: a number that is not finite or beyond `i64`.
-    /// - [`ErrorKind::Limit`]: bytes, keys or nesting over the limit.
-    /// - [`ErrorKind::Sensitive`]: with `sensitive_data: deny`, what looks like a password, a card
+    /// - [`ErrorKind::Key`](crate::ErrorKind::Key): the key is empty, too long or reserved (`session_id`, `size`).
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): a number that is not finite or beyond `i64`.
+    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): bytes, keys or nesting over the limit.
+    /// - [`ErrorKind::Sensitive`](crate::ErrorKind::Sensitive): with `sensitive_data: deny`, what looks like a password, a card
     ///   number or the like; see [`SensitiveData`](crate::config::SensitiveData).
-    /// - [`ErrorKind::NoSession`]: there is no session here.
+    /// - [`ErrorKind::NoSession`](crate::ErrorKind::NoSession): there is no session here.
     /// - What the store says when it can't be reached.
     ///
     /// ```
@@ -140,7 +138,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoSession`] where there is none, and what the store says when it can't be
+    /// [`ErrorKind::NoSession`](crate::ErrorKind::NoSession) where there is none, and what the store says when it can't be
     /// reached.
     ///
     /// ```
@@ -263,7 +261,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set); [`ErrorKind::Value`] if there is something else than a whole
+    /// As for [`set`](Self::set); [`ErrorKind::Value`](crate::ErrorKind::Value) if there is something else than a whole
     /// number, or the sum would leave `i64`.
     ///
     /// ```
@@ -300,7 +298,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set); [`ErrorKind::Value`] if there is something else than an array.
+    /// As for [`set`](Self::set); [`ErrorKind::Value`](crate::ErrorKind::Value) if there is something else than an array.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -331,7 +329,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get), and [`ErrorKind::NoSession`] where there is none.
+    /// As for [`get`](Self::get), and [`ErrorKind::NoSession`](crate::ErrorKind::NoSession) where there is none.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -380,24 +378,4 @@ impl Session {
             None => Ok(None),
         }
     }
-}
-
-/// Refuses keys that can't be written.
-pub(crate) fn check_key(key: &str) -> Result<(), Error> {
-    let problem = if RESERVED.contains(&key) {
-        format!("the key `{key}` is reserved: choose another name")
-    } else if key.is_empty() {
-        "expected a session key, found an empty text".to_owned()
-    } else if key.len() > MAX_KEY_BYTES {
-        return Err(Error::new(
-            ErrorKind::Limit,
-            format!(
-                "a session key of {} bytes is over the limit of {MAX_KEY_BYTES} bytes: choose a shorter name",
-                key.len()
-            ),
-        ));
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::Key, problem))
 }

@@ -1,5 +1,7 @@
 //! What one request did to a session so far.
 
+mod rebase;
+
 use kstring::KString;
 use smallvec::SmallVec;
 
@@ -338,54 +340,6 @@ impl Overlay {
                 self.notes.insert(at, note);
             }
         }
-    }
-
-    /// Lays the same changes over another record: what was added stays added.
-    pub(super) fn rebase(
-        &self,
-        record: Option<&Record>,
-        limits: Limits,
-        serials: &mut u64,
-    ) -> Result<Self, Error> {
-        // Only the sum counts: what is removed may come after what is added.
-        let unlimited = Limits {
-            max_bytes: usize::MAX,
-            max_keys: usize::MAX,
-        };
-        let mut fresh = Self::over(record);
-        if self.clear {
-            fresh.clear = true;
-            fresh.size = Size::default();
-        }
-        for (key, op) in &self.ops {
-            let stored = match record {
-                Some(record) if !fresh.clear => record.get(key)?,
-                _ => None,
-            };
-            match op {
-                Op::Set(value) => {
-                    fresh.set(key, value.clone(), record, unlimited, serials)?;
-                }
-                Op::Remove | Op::Take => {
-                    fresh.remove(key, record, serials);
-                }
-                Op::Increment(by) => {
-                    fresh.increment(key, *by, stored.as_ref(), record, unlimited, serials)?;
-                }
-                Op::Append(items) => {
-                    for item in items {
-                        fresh.append(key, item.clone(), record, unlimited, serials)?;
-                    }
-                }
-            }
-        }
-        fresh.make_sure(record);
-        limits.check(
-            None,
-            record.map_or_else(Size::default, Record::size),
-            fresh.size,
-        )?;
-        Ok(fresh)
     }
 
     /// What was done, for the commit.

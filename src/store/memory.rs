@@ -1,4 +1,5 @@
 mod sweep;
+mod users;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -176,48 +177,6 @@ impl MemoryStore {
             }
         }
         shard.lock()
-    }
-
-    fn file_user(&self, user: &str, key: StoreKey) {
-        let mut users = self.users.lock();
-        match users.get_mut(user) {
-            Some(keys) => {
-                keys.insert(key);
-            }
-            None => {
-                users.insert(user.into(), HashSet::from([key]));
-            }
-        }
-    }
-
-    fn unfile_user(&self, user: Option<&str>, key: &StoreKey) {
-        let Some(user) = user else { return };
-        let mut users = self.users.lock();
-        if let Some(keys) = users.get_mut(user) {
-            keys.remove(key);
-            if keys.is_empty() {
-                users.remove(user);
-            }
-        }
-    }
-
-    /// Looks at the sessions of a user one by one. A renewal may move one to another key meanwhile,
-    /// so what is filed since is looked at too, until there is nothing new: no session escapes.
-    fn visit_user(&self, user: &str, mut visit: impl FnMut(&mut Shard, &StoreKey)) {
-        let mut seen = HashSet::new();
-        loop {
-            let new: Vec<_> = match self.users.lock().get(user) {
-                Some(keys) => keys.difference(&seen).copied().collect(),
-                None => return,
-            };
-            if new.is_empty() {
-                return;
-            }
-            for key in &new {
-                visit(&mut self.shard(key), key);
-            }
-            seen.extend(new);
-        }
     }
 
     /// Takes a place, or says that there is none.

@@ -20,6 +20,7 @@ mod bench;
 mod concurrency;
 mod data;
 mod lifecycle;
+mod limits;
 mod renewal;
 mod revival;
 mod sweep;
@@ -114,14 +115,16 @@ suite! { ($)
         take_of_a_missing_key_is_nothing,
         every_change_counts_in_the_version,
         the_size_is_that_of_keys_and_values,
-        the_merged_session_keeps_to_max_bytes,
-        a_full_session_is_written_anew,
-        the_merged_session_keeps_to_max_keys,
-        a_session_over_its_limits_may_shrink_and_not_grow,
         a_change_is_stored_whole_or_not_at_all,
         an_increment_of_another_type_fails_and_stores_nothing,
         an_append_to_another_type_fails_and_stores_nothing,
         an_increment_beyond_i64_fails_and_stores_nothing,
+    }
+    limits {
+        the_merged_session_keeps_to_max_bytes,
+        a_full_session_is_written_anew,
+        the_merged_session_keeps_to_max_keys,
+        a_session_over_its_limits_may_shrink_and_not_grow,
     }
     values {
         every_type_comes_back_as_it_was,

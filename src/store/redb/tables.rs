@@ -13,6 +13,9 @@
 //! `fixtures/records/`, never edit those there. A new version of [`Record::to_bytes`] needs a new
 //! version here as well: a program that can't read the records must not open the file.
 
+mod filed;
+
+use filed::Filed;
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::clock::Timestamp;
@@ -91,36 +94,6 @@ pub(super) struct Tables<'t> {
     deadlines: Table<'t, (u64, Key), ()>,
     users: Table<'t, (&'static str, Key), ()>,
     written: Written,
-}
-
-/// A record as it lies in the file.
-struct Filed {
-    /// The deadline of its line in the index.
-    under: u64,
-    record: Record,
-}
-
-impl Filed {
-    fn read(bytes: &[u8]) -> Result<Self, Error> {
-        let Some((under, record)) = bytes.split_first_chunk() else {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                "a stored session can't be read: the record is damaged",
-            ));
-        };
-        Ok(Self {
-            under: u64::from_le_bytes(*under),
-            record: Record::from_bytes(record)?,
-        })
-    }
-
-    fn bytes(under: u64, record: &Record) -> Vec<u8> {
-        let record = record.to_bytes();
-        let mut bytes = Vec::with_capacity(8 + record.len());
-        bytes.extend_from_slice(&under.to_le_bytes());
-        bytes.extend_from_slice(&record);
-        bytes
-    }
 }
 
 #[cfg(fuzzing)]
