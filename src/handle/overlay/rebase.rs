@@ -31,10 +31,8 @@ impl Overlay {
                     fresh.remove(key, record, serials);
                 }
                 Op::Increment(by) => {
-                    let stored = match record {
-                        Some(record) if !fresh.clear => record.get(key)?,
-                        _ => None,
-                    };
+                    // After a clear there is none such: it would have become a value.
+                    let stored = record.map(|record| record.get(key)).transpose()?.flatten();
                     fresh.increment(key, *by, stored.as_ref(), record, unlimited, serials)?;
                 }
                 Op::Append(items) => {

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, expect_error};
 use super::{Checked, Fresh};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 
 pub(super) fn the_merged_session_keeps_to_max_bytes(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_bytes(100))?;
@@ -42,14 +42,42 @@ pub(super) fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
     let _ = session.commit()?;
     assert_eq!(bench.record(&cookie)?.bytes(), 23);
 
-    // In one go, without a look at the size between.
+    // In one go, without a look at the size between; also twice.
     let session = bench.open(&cookie);
-    for key in ["a", "b", "c"] {
+    for key in ["a", "a", "b", "b", "c"] {
         session.set(key, old)?;
     }
     session.set("d", old)?;
     let _ = session.commit()?;
     bench.expect(&cookie, &[("a", old), ("b", old), ("c", old), ("d", old)])
+}
+
+/// The same for what was staged before a transaction that has to run again.
+pub(super) fn a_full_session_is_written_anew_beside_a_transaction(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::with(fresh, |config| config.max_bytes(28).max_keys(4))?;
+    let old = "12345";
+    let cookie = bench.begin(&[("a", old), ("b", old), ("c", old)])?;
+
+    let session = bench.open(&cookie);
+    for key in ["a", "b", "c"] {
+        session.set(key, "54321")?;
+    }
+    let mut rival = Some(bench.open(&cookie));
+    let (runs, _) = session.transaction(3, |session| {
+        let seen = session.get("d")?;
+        if let Some(rival) = rival.take() {
+            rival.set("d", old)?;
+            let _ = rival.commit()?;
+        }
+        session.set("d", if seen.is_some() { "again" } else { "first" })?;
+        Ok::<_, Error>(if seen.is_some() { 2 } else { 1 })
+    })?;
+    assert_eq!(runs, 2);
+    let new = "54321";
+    bench.expect(
+        &cookie,
+        &[("a", new), ("b", new), ("c", new), ("d", "again")],
+    )
 }
 
 /// A session from before a limit was lowered.
