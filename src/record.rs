@@ -15,7 +15,10 @@ pub(crate) use change::{NewSession, Ops, add, append};
 pub(crate) use entries::Entries;
 pub(crate) use limits::{Limits, Size};
 pub use stored::RecordParts;
-pub(crate) use stored::{damaged, of_version};
+#[cfg(any(feature = "redb", feature = "redis"))]
+pub(crate) use stored::damaged;
+#[cfg(feature = "redis")]
+pub(crate) use stored::of_version;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
