@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Applied, Change, Committed, Record, Revoke, SessionInfo, SessionStore, SharedRecord, StoreKey,
+    Applied, Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
 };
 use liquid_session::{Error, SessionConfig, Sessions};
 
@@ -31,7 +31,7 @@ impl MapStore {
 }
 
 impl SessionStore for MapStore {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         let records = self.records();
         let record = records.get(key).filter(|record| !record.is_expired(now));
         Ok(record.cloned().map(Arc::new))
@@ -82,7 +82,7 @@ impl SessionStore for MapStore {
     }
 
     // A store with many sessions keeps an index by user, and changes it in the same step.
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
         let records = self.records();
         let own = records
             .values()
@@ -131,7 +131,7 @@ impl SessionStore for MapStore {
         Ok(())
     }
 
-    fn blocks(&self) -> bool {
+    fn may_block(&self) -> bool {
         false
     }
 }

@@ -130,7 +130,7 @@ fn millis() -> i64 {
 /// let secret = session.commit()?.secret().unwrap().expose();
 ///
 /// clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
-/// assert_eq!(sessions.open(&*secret).get("cart")?, None);
+/// assert_eq!(sessions.open(Some(&secret)).get("cart")?, None);
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
 #[derive(Clone)]

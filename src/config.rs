@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind};
-use crate::record::Limits;
+use crate::limits::Limits;
 
 /// How sessions behave: platformOS's `sessions:` block, validated.
 ///

@@ -112,7 +112,7 @@ impl Error {
     /// ```
     /// use liquid_session::{ErrorKind, Session};
     ///
-    /// let error = Session::off("a background job has none").set("a", 1).unwrap_err();
+    /// let error = Session::disabled("a background job has none").set("a", 1).unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::NoSession);
     /// ```
     pub fn kind(&self) -> ErrorKind {

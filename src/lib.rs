@@ -77,37 +77,31 @@ struct Readme;
 
 pub mod clock;
 pub mod config;
-mod counters;
 mod error;
-mod events;
-pub mod filters;
-pub mod globals;
 #[cfg(any(doc, doctest))]
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
-mod handle;
 #[cfg(feature = "cookie")]
 pub mod http;
-mod literal;
+mod limits;
+mod observe;
 mod record;
-mod render;
 mod secret;
 mod sensitive;
+mod session;
 mod sessions;
-mod shared;
 pub mod store;
-pub mod tags;
+pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod value;
-mod view;
 
 pub use config::SessionConfig;
-pub use counters::Counters;
 pub use error::{Error, ErrorKind};
-pub use handle::{Outcome, Session, Status};
+pub use observe::Counters;
 pub use secret::{Secret, SessionId};
+pub use session::{Login, Outcome, Session, Status};
 pub use sessions::Sessions;
 pub use store::MemoryStore;
-pub use tags::ParserBuilderExt;
+pub use template::ParserBuilderExt;
 pub use value::Value;

@@ -2,7 +2,6 @@
 
 mod change;
 mod entries;
-mod limits;
 mod stored;
 
 use std::fmt;
@@ -13,7 +12,6 @@ pub(crate) use change::not_an;
 pub use change::{Applied, Change, Op};
 pub(crate) use change::{NewSession, Ops, add, append};
 pub(crate) use entries::Entries;
-pub(crate) use limits::{Limits, Size};
 pub use stored::RecordParts;
 #[cfg(any(feature = "redb", feature = "redis"))]
 pub(crate) use stored::damaged;
@@ -22,6 +20,7 @@ pub(crate) use stored::of_version;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::limits::Size;
 use crate::secret::SessionId;
 use crate::value::Value;
 
@@ -314,9 +313,6 @@ impl Record {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-/// The longest key: 128 bytes.
-pub(crate) const MAX_KEY_BYTES: usize = 128;
 
 /// Without keys, values and the user: it may end in a log.
 impl fmt::Debug for Record {

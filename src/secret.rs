@@ -149,7 +149,7 @@ impl fmt::Debug for StoreKey {
 /// session.commit()?;
 /// let id = session.id()?.expect("stored");
 /// assert_eq!(id.to_string().parse::<SessionId>().unwrap(), id);
-/// assert_eq!(sessions.open(&*id.to_string()).get("a")?, None);
+/// assert_eq!(sessions.open(Some(&id.to_string())).get("a")?, None);
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]

@@ -4,6 +4,7 @@
 //! sets it. Rather too few than too many: a guard that cries over order numbers gets switched off.
 
 mod names;
+pub(crate) mod policy;
 mod values;
 
 use std::fmt;

@@ -3,12 +3,11 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::SessionConfig;
-use crate::counters::{Counters, Tally};
 use crate::error::Error;
-use crate::events;
-use crate::handle::Session;
+use crate::observe::{Counters, Tally};
 use crate::secret::Secret;
-use crate::shared::{Leases, Shared};
+use crate::session::Session;
+use crate::session::shared::{Leases, Shared};
 use crate::store::{Revoke, SessionInfo, SessionStore};
 
 /// All sessions of an application: the store, the settings and the clock.
@@ -30,7 +29,7 @@ use crate::store::{Revoke, SessionInfo, SessionStore};
 /// let cookie = outcome.secret().expect("a new session").expose();
 ///
 /// // The second comes with it.
-/// let session = sessions.open(&*cookie);
+/// let session = sessions.open(Some(&cookie));
 /// assert_eq!(session.get("color")?, Some("dark".into()));
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
@@ -91,24 +90,24 @@ impl Sessions {
     /// cookie, and a secret that the store does not know is never adopted: a write then begins a new
     /// session under a new secret (OWASP: strict session management).
     ///
-    /// From a `String` it is `open(&*cookie)`, from an `Option<String>` `open(cookie.as_deref())`.
-    ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// let session = sessions.open("chosen-by-an-attacker");
+    /// let session = sessions.open(Some("chosen-by-an-attacker"));
     /// session.set("a", 1)?;
     /// let outcome = session.commit()?;
     /// assert_ne!(outcome.secret().unwrap().expose(), "chosen-by-an-attacker");
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
-    pub fn open<'c>(&self, cookie: impl Into<Option<&'c str>>) -> Session {
-        self.open_with(cookie.into().and_then(Secret::parse))
+    pub fn open(&self, cookie: Option<&str>) -> Session {
+        self.open_with(cookie.and_then(Secret::parse))
     }
 
     pub(crate) fn open_with(&self, secret: Option<Secret>) -> Session {
         if !self.shared.config.is_enabled() {
-            return Session::off("sessions are switched off in the settings (`enabled: false`)");
+            return Session::disabled(
+                "sessions are switched off in the settings (`enabled: false`)",
+            );
         }
         Session::open(self.shared.clone(), secret)
     }
@@ -122,13 +121,13 @@ impl Sessions {
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// for session in sessions.sessions_of("u1")? {
+    /// for session in sessions.user_sessions("u1")? {
     ///     println!("{} since {:?}", session.id, session.created);
     /// }
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
-    pub fn sessions_of(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
-        self.shared.store.sessions_of(user, self.shared.now())
+    pub fn user_sessions(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
+        self.shared.store.user_sessions(user, self.shared.now())
     }
 
     /// Ends sessions of a user and says how many (ASVS 5.0, 7.4.2, 7.4.3 and 7.5.2).
@@ -144,15 +143,15 @@ impl Sessions {
     /// let session = sessions.open(None);
     /// session.login("u1")?;
     /// session.commit()?;
-    /// let id = sessions.sessions_of("u1")?[0].id;
+    /// let id = sessions.user_sessions("u1")?[0].id;
     /// assert_eq!(sessions.revoke("u1", Revoke::One(id))?, 1);
-    /// assert!(sessions.sessions_of("u1")?.is_empty());
+    /// assert!(sessions.user_sessions("u1")?.is_empty());
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn revoke(&self, user: &str, which: Revoke) -> Result<usize, Error> {
         let count = self.shared.store.revoke(user, which, self.shared.now())?;
         if count > 0 {
-            events::revoked(&self.shared.tally, count);
+            self.shared.tally.revoked(count);
         }
         Ok(count)
     }
@@ -173,7 +172,7 @@ impl Sessions {
     pub fn sweep(&self, max: usize) -> Result<usize, Error> {
         let count = self.shared.store.sweep(self.shared.now(), max)?;
         if count > 0 {
-            events::expired(&self.shared.tally, count);
+            self.shared.tally.expired(count);
         }
         Ok(count)
     }
@@ -214,7 +213,7 @@ impl Sessions {
     /// use liquid_session::store::SessionStore;
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert!(!sessions.store().blocks());
+    /// assert!(!sessions.store().may_block());
     /// ```
     pub fn store(&self) -> &dyn SessionStore {
         &*self.shared.store

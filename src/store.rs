@@ -10,6 +10,7 @@ mod redb;
 mod redis;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "redb")]
@@ -101,7 +102,7 @@ impl Revoke {
 /// # let session = sessions.open(None);
 /// session.login("u1")?;
 /// session.commit()?;
-/// let list = sessions.sessions_of("u1")?;
+/// let list = sessions.user_sessions("u1")?;
 /// assert_eq!(list.len(), 1);
 /// assert!(list[0].created <= list[0].last_used);
 /// # Ok::<(), liquid_session::Error>(())
@@ -142,7 +143,7 @@ impl From<&Record> for SessionInfo {
 /// - **Exact end.** A record whose deadline has come is never handed out and never changed.
 ///
 /// Calls are synchronous, because rendering is. Whoever calls from async code moves them to a
-/// blocking thread when [`blocks`](Self::blocks) says so.
+/// blocking thread when [`blocks`](Self::may_block) says so.
 ///
 /// # Errors
 ///
@@ -167,7 +168,7 @@ impl From<&Record> for SessionInfo {
 pub trait SessionStore: Send + Sync + 'static {
     /// The record under a key, if there is one that has not expired.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error>;
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error>;
 
     /// Applies a change to the record as it is now, or creates it if the change
     /// [`creates`](Change::creates) one. All or nothing.
@@ -188,7 +189,7 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// The sessions of a user that have not expired, in any order.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error>;
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error>;
 
     /// Ends sessions of a user, and says how many.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
@@ -210,7 +211,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ) -> Result<(), Error>;
 
     /// Whether calls may wait for a disk or a network. Async code then calls from a blocking thread.
-    fn blocks(&self) -> bool {
+    fn may_block(&self) -> bool {
         true
     }
 
@@ -224,17 +225,6 @@ pub trait SessionStore: Send + Sync + 'static {
         Ok(Some(Lease::new(|| {})))
     }
 }
-
-/// A record that a store and the requests that loaded it share.
-///
-/// ```
-/// use liquid_session::store::SharedRecord;
-///
-/// fn shared_with_a_request(record: &SharedRecord) -> bool {
-///     SharedRecord::strong_count(record) > 1
-/// }
-/// ```
-pub type SharedRecord = std::sync::Arc<Record>;
 
 /// A session's lease; dropping it gives it back.
 ///

@@ -2,11 +2,9 @@
 
 mod codec;
 mod from;
-mod liquid;
 mod serialize;
 mod stored;
 
-pub(crate) use liquid::NIL;
 pub use stored::StoredValue;
 
 use std::collections::BTreeMap;
@@ -16,9 +14,7 @@ use serde::{Serialize, Serializer};
 use time::macros::format_description;
 
 use crate::error::{Error, ErrorKind};
-
-/// How deep arrays and objects may nest in a session value: 32 levels.
-pub(crate) const MAX_DEPTH: usize = 32;
+use crate::limits::MAX_DEPTH;
 
 /// A value in a session: all of what Liquid knows, each with its type.
 ///
@@ -129,10 +125,14 @@ impl Value {
             })
     }
 
-    /// Reads JSON text into a value with its types; `None` if the text is not JSON.
+    /// Reads JSON text into a value with its types.
     ///
     /// A whole number beyond `i64` becomes a fractional one, as in the engine. Texts that look like
     /// dates stay texts.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Value`] if the text is not JSON.
     ///
     /// ```
     /// use liquid_session::Value;
@@ -140,11 +140,13 @@ impl Value {
     /// let value = Value::from_json(r#"{"day": "2026-01-02", "n": 1.0}"#).unwrap();
     /// assert_eq!(value.get("day").and_then(Value::as_str), Some("2026-01-02"));
     /// assert_eq!(value.get("n"), Some(&Value::Float(1.0)));
-    /// assert_eq!(Value::from_json("not json"), None);
+    /// assert!(Value::from_json("not json").is_err());
     /// ```
-    pub fn from_json(text: &str) -> Option<Self> {
-        let json: serde_json::Value = serde_json::from_str(text).ok()?;
-        Some(json.into())
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        let json: serde_json::Value = serde_json::from_str(text).map_err(|cause| {
+            Error::with_source(ErrorKind::Value, "expected JSON, found other text", cause)
+        })?;
+        Ok(json.into())
     }
 
     /// The stored form, version 1, for stores that keep each key by itself;

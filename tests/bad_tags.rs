@@ -26,7 +26,7 @@ fn every_bad_form_says_what_is_wrong() {
 #[test]
 fn the_tag_alone_has_no_block_form() {
     let parser = liquid::ParserBuilder::with_stdlib()
-        .tag(liquid_session::tags::SessionTag::new())
+        .tag(liquid_session::template::SessionTag::new())
         .build()
         .unwrap();
     assert!(parser.parse("{% session x = 1 %}").is_ok());

@@ -70,7 +70,7 @@ fn begin(sessions: &Sessions) -> String {
 }
 
 fn write(sessions: &Sessions, cookie: &str, key: &str) -> Status {
-    let session = sessions.open(cookie);
+    let session = sessions.open(Some(cookie));
     session.set(key, 1).unwrap();
     session.commit().unwrap().status()
 }
@@ -84,14 +84,14 @@ fn each_step_moves_its_counters_and_no_other() {
     let mut bench = Bench::new(config);
 
     bench.step(&[], |sessions| {
-        let untouched = sessions.open(FORGED);
+        let untouched = sessions.open(Some(FORGED));
         assert_eq!(untouched.commit().unwrap().status(), Status::Unchanged);
         // Nobody came with a cookie, so nobody asks the store.
         assert_eq!(sessions.open(None).get("a").unwrap(), None);
     });
     let cookie = bench.step(&[("commits", 1), ("created", 1)], begin);
     bench.step(&[("loads", 1)], |sessions| {
-        let reader = sessions.open(&*cookie);
+        let reader = sessions.open(Some(&cookie));
         reader.get("a").unwrap();
         reader.get("b").unwrap();
         let _ = reader.commit().unwrap();
@@ -100,10 +100,10 @@ fn each_step_moves_its_counters_and_no_other() {
         assert_eq!(write(sessions, &cookie, "b"), Status::Changed);
     });
     bench.step(&[("loads", 1), ("unknown_secrets", 1)], |sessions| {
-        sessions.open(FORGED).get("a").unwrap();
+        sessions.open(Some(FORGED)).get("a").unwrap();
     });
 
-    let slow = bench.sessions.open(&*cookie);
+    let slow = bench.sessions.open(Some(&cookie));
     slow.set("slow", 1).unwrap();
     bench.step(&[("loads", 1), ("commits", 1)], |sessions| {
         write(sessions, &cookie, "fast");
@@ -116,14 +116,14 @@ fn each_step_moves_its_counters_and_no_other() {
     bench.step(&[("loads", 2), ("commits", 1)], |sessions| {
         slow.set("slow", 2).unwrap();
         clock.advance(Duration::from_secs(3600));
-        let reader = sessions.open(&*cookie);
+        let reader = sessions.open(Some(&cookie));
         reader.get("a").unwrap();
         let _ = reader.commit().unwrap();
         let _ = slow.commit().unwrap();
     });
 
     // What is taken is taken at once, and by no merge unless there is one.
-    let slow = bench.sessions.open(&*cookie);
+    let slow = bench.sessions.open(Some(&cookie));
     slow.get("slow").unwrap();
     bench.step(&[("commits", 1)], |_| slow.take("slow").unwrap());
     bench.step(&[("commits", 1)], |_| {
@@ -141,8 +141,8 @@ fn each_step_moves_its_counters_and_no_other() {
         &[("loads", 3), ("commits", 2), ("conflicts", 1)],
         |sessions| {
             let mut first = true;
-            let page = sessions.open(&*cookie);
-            let done = page.transaction(4, |page| {
+            let page = sessions.open(Some(&cookie));
+            let done = page.transaction(|page| {
                 page.increment("n", 1)?;
                 if std::mem::take(&mut first) {
                     write(sessions, &cookie, "n");
@@ -176,19 +176,20 @@ fn each_step_moves_its_counters_and_no_other() {
     let cookie = bench.step(
         &[("loads", 1), ("commits", 1), ("renewed", 1)],
         |sessions| {
-            let session = sessions.open(&*cookie);
+            let session = sessions.open(Some(&cookie));
             session.login("alice").unwrap();
             stored(&session)
         },
     );
     bench.step(&[("loads", 1), ("foreign", 1)], |sessions| {
-        let session = sessions.open(&*cookie).for_user("bob");
+        let session = sessions.open(Some(&cookie));
+        session.only_for("bob").unwrap();
         assert_eq!(session.get("a").unwrap(), None);
     });
-    let slow = bench.sessions.open(&*cookie);
+    let slow = bench.sessions.open(Some(&cookie));
     slow.set("slow", 3).unwrap();
     bench.step(&[("ended", 1)], |sessions| {
-        sessions.open(&*cookie).logout().unwrap();
+        sessions.open(Some(&cookie)).logout().unwrap();
     });
     bench.step(&[("gone", 1)], |_| {
         assert_eq!(slow.commit().unwrap().status(), Status::Gone);
@@ -231,7 +232,7 @@ fn a_refusal_counts_whoever_refuses() {
     });
     // Two requests that are within the limit each, and together are not: the store refuses.
     let cookie = begin(&bench.sessions);
-    let slow = bench.sessions.open(&*cookie);
+    let slow = bench.sessions.open(Some(&cookie));
     slow.set("b", 1).unwrap();
     slow.set("c", 1).unwrap();
     write(&bench.sessions, &cookie, "d");

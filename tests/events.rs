@@ -9,7 +9,7 @@ use std::time::Duration;
 use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::SensitiveData;
 use liquid_session::store::{
-    Change, Committed, Record, Revoke, SessionInfo, SessionStore, SharedRecord, StoreKey,
+    Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
 };
 use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions};
 use tracing::field::{Field, Visit};
@@ -130,7 +130,7 @@ fn begin(sessions: &Sessions) -> String {
 }
 
 fn sign_in(sessions: &Sessions, cookie: &str) -> String {
-    let session = sessions.open(cookie);
+    let session = sessions.open(Some(cookie));
     session.login("alice").unwrap();
     stored(&session)
 }
@@ -138,13 +138,14 @@ fn sign_in(sessions: &Sessions, cookie: &str) -> String {
 /// Each event of the guide, and those with a field that may be missing both with it and without.
 fn drive_all(sessions: &Sessions, clock: &ManualClock) {
     let cookie = sign_in(sessions, &begin(sessions));
-    let foreign = sessions.open(&*cookie).for_user("bob");
+    let foreign = sessions.open(Some(&cookie));
+    foreign.only_for("bob").unwrap();
     assert_eq!(foreign.get("color").unwrap(), None);
 
-    let page = sessions.open(&*cookie);
-    let rival = sessions.open(&*cookie);
+    let page = sessions.open(Some(&cookie));
+    let rival = sessions.open(Some(&cookie));
     let mut first = true;
-    let done = page.transaction(4, |page| {
+    let done = page.transaction(|page| {
         page.increment("n", 1)?;
         if std::mem::take(&mut first) {
             rival.increment("n", 1)?;
@@ -159,17 +160,17 @@ fn drive_all(sessions: &Sessions, clock: &ManualClock) {
     session.set("5555555555554444", "a").unwrap();
 
     // Ended by somebody who has looked into it, and by somebody who has not.
-    let slow = sessions.open(&*cookie);
+    let slow = sessions.open(Some(&cookie));
     slow.set("slow", 1).unwrap();
-    let leaving = sessions.open(&*cookie);
+    let leaving = sessions.open(Some(&cookie));
     leaving.get("color").unwrap();
     leaving.logout().unwrap();
-    sessions.open(&*begin(sessions)).logout().unwrap();
+    sessions.open(Some(&begin(sessions))).logout().unwrap();
     let _ = slow.commit().unwrap();
     // The handle of what is gone is not known any more.
     slow.set("slow", 2).unwrap();
     let _ = slow.commit().unwrap();
-    sessions.open(&*cookie).get("color").unwrap();
+    sessions.open(Some(&cookie)).get("color").unwrap();
 
     sign_in(sessions, &begin(sessions));
     assert_eq!(sessions.revoke("alice", Revoke::All).unwrap(), 1);
@@ -186,7 +187,7 @@ fn fail() {
     session.commit().unwrap_err();
     let down = Sessions::new(Down, SessionConfig::default());
     let forged = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    down.open(forged).get("a").unwrap_err();
+    down.open(Some(forged)).get("a").unwrap_err();
 }
 
 struct Down;
@@ -202,7 +203,7 @@ impl Down {
 }
 
 impl SessionStore for Down {
-    fn load(&self, _: &StoreKey, _: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, _: &StoreKey, _: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         Self::error()
     }
 
@@ -218,7 +219,7 @@ impl SessionStore for Down {
         Self::error()
     }
 
-    fn sessions_of(&self, _: &str, _: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+    fn user_sessions(&self, _: &str, _: Timestamp) -> Result<Vec<SessionInfo>, Error> {
         Self::error()
     }
 

@@ -43,7 +43,7 @@ impl Site {
             let session = sessions.open(None);
             session.set("color", "dark\u{9b}2J").unwrap();
             if let Some(user) = user {
-                session.login(user).unwrap();
+                session.login(*user).unwrap();
             }
             let cookie = session.commit().unwrap().secret().unwrap().expose();
             (session.id().unwrap().unwrap().to_string(), cookie)

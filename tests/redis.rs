@@ -9,6 +9,7 @@ mod redis_server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use liquid_session::Login;
 use liquid_session::clock::{Clock, ManualClock, SystemClock};
 use liquid_session::store::{RedisStore, Revoke, SessionStore, StoreKey};
 use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions, Status};
@@ -96,24 +97,24 @@ fn a_request_costs_as_many_commands_as_promised() {
     let sessions = sessions(&server).with_clock(clock.clone());
     let cookie = begin(&sessions);
     // Each script is sent as a whole once.
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.set("a", 2).unwrap();
     session.commit().unwrap();
     clock.advance(Duration::from_secs(300));
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.get("a").unwrap();
     session.commit().unwrap();
 
     let nothing = || {
         let _: () = server.ask(&["CONFIG", "RESETSTAT"]);
-        sessions.open(&*cookie).commit().unwrap();
+        sessions.open(Some(&cookie)).commit().unwrap();
         sessions.open(None).commit().unwrap();
-        sessions.open("forged").commit().unwrap();
+        sessions.open(Some("forged")).commit().unwrap();
         assert_eq!(seen(&server), BTreeMap::new());
     };
     nothing();
     let read_only = || {
-        let session = sessions.open(&*cookie);
+        let session = sessions.open(Some(&cookie));
         for _ in 0..3 {
             session.get("a").unwrap();
             session.keys().unwrap();
@@ -124,7 +125,7 @@ fn a_request_costs_as_many_commands_as_promised() {
     assert_eq!(seen(&server), BTreeMap::from([("hgetall".to_owned(), 1)]));
 
     let changed = || {
-        let session = sessions.open(&*cookie);
+        let session = sessions.open(Some(&cookie));
         session.get("a").unwrap();
         session.set("b", 2).unwrap();
         session.increment("n", 1).unwrap();
@@ -142,14 +143,14 @@ fn a_request_costs_as_many_commands_as_promised() {
 
     let mut signed_in = String::new();
     let login = || {
-        let session = sessions.open(&*cookie);
+        let session = sessions.open(Some(&cookie));
         session.login("u1").unwrap();
         signed_in = commit(&session);
     };
     assert_eq!(round_trips(&server, login), 2);
     // Once more: it can't know who is signed in.
     let renew = || {
-        let session = sessions.open(&*signed_in);
+        let session = sessions.open(Some(&signed_in));
         session.renew().unwrap();
         commit(&session);
     };
@@ -175,11 +176,14 @@ fn keys_of_a_session_do_not_meet_those_of_the_store() {
     }
     session.increment("n", 5).unwrap();
     let cookie = commit(&session);
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     assert_eq!(session.keys().unwrap().len(), 6);
     session.increment("n", -5).unwrap();
     session.commit().unwrap();
-    assert_eq!(sessions.open(&*cookie).get("n").unwrap(), Some(0.into()));
+    assert_eq!(
+        sessions.open(Some(&cookie)).get("n").unwrap(),
+        Some(0.into())
+    );
     let fields = hash(&server);
     assert!(!fields.contains_key("t"), "what a sum needs goes again");
     let size: usize = fields
@@ -203,14 +207,12 @@ fn the_server_holds_no_secret() {
     session.set("a", 1).unwrap();
     session.login("u1").unwrap();
     let first = commit(&session);
-    let session = sessions.open(&*first);
+    let session = sessions.open(Some(&first));
     session.renew().unwrap();
     let second = commit(&session);
-    sessions.open(&*first).get("a").unwrap();
-    let session = sessions.open(&*second);
-    session
-        .transaction(9, |session| session.set("b", 2))
-        .unwrap();
+    sessions.open(Some(&first)).get("a").unwrap();
+    let session = sessions.open(Some(&second));
+    session.transaction(|session| session.set("b", 2)).unwrap();
 
     let mut heard = String::new();
     monitor
@@ -264,21 +266,24 @@ fn flushed_scripts_come_back() {
     let sessions = sessions(&server);
     let cookie = begin(&sessions);
     let _: () = server.ask(&["SCRIPT", "FLUSH"]);
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.set("b", 1).unwrap();
     assert_eq!(session.commit().unwrap().status(), Status::Changed);
     // Sent once, and known again.
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.set("b", 2).unwrap();
     let commit = || assert_eq!(session.commit().unwrap().status(), Status::Changed);
     assert_eq!(round_trips(&server, commit), 1);
 
     server.kill();
     server.restart();
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.set("b", 3).unwrap();
     assert_eq!(session.commit().unwrap().status(), Status::Changed);
-    assert_eq!(sessions.open(&*cookie).get("b").unwrap(), Some(3.into()));
+    assert_eq!(
+        sessions.open(Some(&cookie)).get("b").unwrap(),
+        Some(3.into())
+    );
 }
 
 #[test]
@@ -296,9 +301,9 @@ fn the_callers_clock_decides_and_the_server_cleans_up() {
     assert!((month..month + 300_001).contains(&left()), "{}", left());
 
     clock.advance(30 * DAY - Duration::from_millis(1));
-    assert!(sessions.open(&*cookie).get("a").unwrap().is_some());
+    assert!(sessions.open(Some(&cookie)).get("a").unwrap().is_some());
     clock.advance(Duration::from_millis(1));
-    assert!(sessions.open(&*cookie).get("a").unwrap().is_none());
+    assert!(sessions.open(Some(&cookie)).get("a").unwrap().is_none());
     assert_eq!(server.ask::<i64>(&["EXISTS", &keys[0]]), 1);
     assert_eq!(sessions.sweep(10).unwrap(), 1);
     assert_eq!(server.ask::<i64>(&["DBSIZE"]), 0, "no line is left");
@@ -308,26 +313,28 @@ fn the_callers_clock_decides_and_the_server_cleans_up() {
     let keys: Vec<String> = server.ask(&["KEYS", "*:s:*"]);
     let _: () = server.ask(&["PEXPIRE", &keys[0], "60000"]);
     clock.advance(DAY);
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.get("a").unwrap();
     session.commit().unwrap();
     assert!(server.ask::<i64>(&["PTTL", &keys[0]]) >= month);
     let _: () = server.ask(&["PEXPIRE", &keys[0], "60000"]);
     clock.advance(DAY);
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.set("a", 2).unwrap();
     session.commit().unwrap();
     assert!(server.ask::<i64>(&["PTTL", &keys[0]]) >= month);
 
     // Renewed, it lives as long.
-    let session = sessions.open(&*cookie);
-    session.login_for("u1", Duration::from_secs(600)).unwrap();
+    let session = sessions.open(Some(&cookie));
+    session
+        .login(Login::new("u1").timeout(Duration::from_secs(600)))
+        .unwrap();
     commit(&session);
     let keys: Vec<String> = server.ask(&["KEYS", "*:s:*"]);
     assert!((600_000..900_001).contains(&server.ask::<i64>(&["PTTL", &keys[0]])));
     // What the server let expire leaves lines; the sweep takes them.
     let _: () = server.ask(&["DEL", &keys[0]]);
-    assert_eq!(sessions.sessions_of("u1").unwrap(), []);
+    assert_eq!(sessions.user_sessions("u1").unwrap(), []);
     assert_eq!(
         server.ask::<i64>(&["DBSIZE"]),
         0,
@@ -358,7 +365,7 @@ fn a_sweep_takes_the_longest_expired_first_in_bounded_batches() {
     }
     // Used since, so that its line is out of date; and later than all others were, for the order.
     clock.advance(Duration::from_secs(600));
-    let session = sessions.open(&*first);
+    let session = sessions.open(Some(&first));
     session.get("a").unwrap();
     session.commit().unwrap();
     clock.advance(29 * DAY);
@@ -369,7 +376,7 @@ fn a_sweep_takes_the_longest_expired_first_in_bounded_batches() {
         &clock.now().as_millis().to_string(),
     ]);
     assert_eq!(sessions.sweep(1_000).unwrap(), due as usize - 1);
-    assert!(sessions.open(&*first).get("a").unwrap().is_some());
+    assert!(sessions.open(Some(&first)).get("a").unwrap().is_some());
     let left: i64 = server.ask(&["ZCARD", "{liquid-session}:d:"]);
     clock.advance(10 * DAY);
     let trips = round_trips(&server, || assert_eq!(sessions.sweep(120).unwrap(), 120));
@@ -392,8 +399,8 @@ fn stores_with_different_prefixes_are_different_stores() {
     let other = RedisStore::builder(&server.url()).prefix("other").build();
     let other = Sessions::new(other.unwrap(), SessionConfig::default());
     let cookie = begin(&one);
-    assert_eq!(other.open(&*cookie).get("a").unwrap(), None);
-    assert_eq!(one.open(&*cookie).get("a").unwrap(), Some(1.into()));
+    assert_eq!(other.open(Some(&cookie)).get("a").unwrap(), None);
+    assert_eq!(one.open(Some(&cookie)).get("a").unwrap(), Some(1.into()));
     let keys: Vec<String> = server.ask(&["KEYS", "*"]);
     assert!(keys.iter().all(|key| key.starts_with("{liquid-session}:")));
 }
@@ -513,7 +520,7 @@ fn play(store: impl SessionStore, seed: u64) -> Vec<String> {
             12 if dice.throw(6) == 0 => told(session.logout()),
             13 if dice.throw(9) == 0 => told(sessions.revoke("u1", Revoke::All)),
             14 if dice.throw(4) == 0 => {
-                let mut list = sessions.sessions_of("u2").unwrap();
+                let mut list = sessions.user_sessions("u2").unwrap();
                 list.sort_by_key(|info| (info.created, info.last_used, info.deadline));
                 let times: Vec<_> = list
                     .iter()
@@ -586,7 +593,7 @@ fn whole_numbers_are_exact_to_the_edge_of_i64() {
     session.set("m", i64::MIN + 1).unwrap();
     let cookie = commit(&session);
     // Two requests that both saw the old number.
-    let (one, other) = (sessions.open(&*cookie), sessions.open(&*cookie));
+    let (one, other) = (sessions.open(Some(&cookie)), sessions.open(Some(&cookie)));
     one.increment("n", 2).unwrap();
     one.increment("m", -1).unwrap();
     other.increment("n", 1).unwrap();
@@ -598,7 +605,7 @@ fn whole_numbers_are_exact_to_the_edge_of_i64() {
         error.to_string(),
         "the whole number under the session key `n` would leave the range of i64"
     );
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     assert_eq!(session.get("n").unwrap(), Some(i64::MAX.into()));
     assert_eq!(session.get("m").unwrap(), Some(i64::MIN.into()));
     assert_eq!(session.get("x").unwrap(), None, "all or nothing");
@@ -613,7 +620,7 @@ fn something_else_under_a_key_is_corrupt() {
     let sessions = sessions(&server);
     let cookie = begin(&sessions);
     let keys: Vec<String> = server.ask(&["KEYS", "*:s:*"]);
-    let kind_of = || sessions.open(&*cookie).get("a").unwrap_err().kind();
+    let kind_of = || sessions.open(Some(&cookie)).get("a").unwrap_err().kind();
     let _: () = server.ask(&["HSET", &keys[0], "m:form", "2"]);
     assert_eq!(kind_of(), ErrorKind::Corrupt);
     let store = store(&server);

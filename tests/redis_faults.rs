@@ -56,7 +56,7 @@ impl Tally {
             self.begun.push(begin(sessions)?);
             return Ok(());
         }
-        let session = sessions.open(&*self.cookie);
+        let session = sessions.open(Some(&self.cookie));
         session.increment("a", 1)?;
         session.increment("b", 1)?;
         match session.commit()?.status() {
@@ -109,7 +109,7 @@ fn check(name: &str, sessions: &Sessions, tallies: &[Tally]) -> i64 {
     // How many more than expected; one commit less if there is no such session.
     let more = |cookie: &str, expected: i64| {
         let (a, b) = recovered(|| {
-            let session = sessions.open(cookie);
+            let session = sessions.open(Some(cookie));
             Ok((session.get_as::<i64>("a")?, session.get_as::<i64>("b")?))
         });
         assert_eq!(a, b, "{name}: half of a commit");
@@ -218,7 +218,7 @@ fn the_first_call_after_a_restart_meets_no_dead_connection() {
     server.kill();
     server.restart();
     // A load may be sent twice.
-    assert!(sessions.open(&*cookie).contains("a").unwrap());
+    assert!(sessions.open(Some(&cookie)).contains("a").unwrap());
     server.kill();
     server.restart();
     // A commit may not: a connection that rested is tried first.
@@ -233,7 +233,7 @@ fn restarted_empty_nothing_comes_back_to_life() {
     };
     let sessions = sessions(&server, Duration::from_secs(5));
     let before = recovered(|| begin(&sessions));
-    let loaded = sessions.open(&*before);
+    let loaded = sessions.open(Some(&before));
     loaded.set("a", 1).unwrap();
     let mut tallies = Tally::all(&sessions);
     under_load(&sessions, &mut tallies, || {
@@ -246,7 +246,7 @@ fn restarted_empty_nothing_comes_back_to_life() {
     only(&tallies, &["Unavailable", "Gone", "Created"]);
     assert_eq!(recovered(|| loaded.commit()).status(), Status::Gone);
     for tally in &tallies {
-        let session = sessions.open(&*tally.cookie);
+        let session = sessions.open(Some(&tally.cookie));
         assert_eq!(session.get("a").unwrap(), None, "nothing came back");
     }
     let mut tallies = Tally::all(&sessions);
@@ -331,10 +331,10 @@ fn a_server_that_does_not_answer_holds_no_caller() {
     // Without a timeout none of these would come back.
     let kinds = [
         begin(&sessions).unwrap_err(),
-        sessions.open(&*cookie).get("a").unwrap_err(),
-        sessions.sessions_of("u1").unwrap_err(),
+        sessions.open(Some(&cookie)).get("a").unwrap_err(),
+        sessions.user_sessions("u1").unwrap_err(),
         sessions.sweep(1).unwrap_err(),
-        sessions.open(&*cookie).logout().unwrap_err(),
+        sessions.open(Some(&cookie)).logout().unwrap_err(),
     ]
     .map(|error| error.kind());
     server.signal("CONT");
@@ -356,12 +356,12 @@ fn full() {
         let _: () = server.ask(&["CONFIG", "SET", "maxmemory", "1mb"]);
         pause(100);
         // What gives memory back is not refused.
-        let session = sessions.open(&*removed);
+        let session = sessions.open(Some(&removed));
         session.remove("a").unwrap();
         session.remove("b").unwrap();
         assert_eq!(session.commit().unwrap().status(), Status::Changed);
-        sessions.open(&*ended).logout().unwrap();
-        assert_eq!(sessions.open(&*ended).get("a").unwrap(), None);
+        sessions.open(Some(&ended)).logout().unwrap();
+        assert_eq!(sessions.open(Some(&ended)).get("a").unwrap(), None);
         let _: () = server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
         pause(100);
     });

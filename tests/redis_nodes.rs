@@ -69,7 +69,10 @@ fn it_follows_the_sentinels_to_another_master() {
     });
     first.kill();
     until("the store follows", || begin(&sessions).is_ok());
-    assert_eq!(sessions.open(&*cookie).get("a").unwrap(), Some(1.into()));
+    assert_eq!(
+        sessions.open(Some(&cookie)).get("a").unwrap(),
+        Some(1.into())
+    );
     let info: String = second.ask(&["INFO", "replication"]);
     assert!(info.contains("role:master"));
 }
@@ -116,15 +119,18 @@ mod cluster {
         for prefix in ["a", "b", "c", "d"] {
             let sessions = Sessions::new(store(&nodes[0], prefix), SessionConfig::default());
             let cookie = begin(&sessions).unwrap();
-            let session = sessions.open(&*cookie);
+            let session = sessions.open(Some(&cookie));
             session.increment("a", 1).unwrap();
             session.login("u1").unwrap();
             let cookie = session.commit().unwrap().secret().unwrap().expose();
-            let session = sessions.open(&*cookie);
+            let session = sessions.open(Some(&cookie));
             session.renew().unwrap();
             let cookie = session.commit().unwrap().secret().unwrap().expose();
-            assert_eq!(sessions.open(&*cookie).get("a").unwrap(), Some(2.into()));
-            assert_eq!(sessions.sessions_of("u1").unwrap().len(), 1);
+            assert_eq!(
+                sessions.open(Some(&cookie)).get("a").unwrap(),
+                Some(2.into())
+            );
+            assert_eq!(sessions.user_sessions("u1").unwrap().len(), 1);
             let mut met = 0;
             let count = &mut |_: &_, _: &_| {
                 met += 1;

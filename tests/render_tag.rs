@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use liquid::partials::{EagerCompiler, InMemorySource};
-use liquid_session::tags::RenderTag;
+use liquid_session::template::RenderTag;
 
 fn partials() -> EagerCompiler<InMemorySource> {
     let mut partials = InMemorySource::new();

@@ -75,7 +75,7 @@ fn refusal(sessions: &Sessions, case: &Case) -> Option<String> {
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Sensitive, "line {}", case.line);
             assert_eq!(session.get(&case.key).unwrap(), None);
-            assert!(!session.changed());
+            assert!(!session.has_changes());
             Some(error.to_string())
         }
     }
@@ -157,7 +157,7 @@ fn a_refusal_leaves_what_was_stored_before() {
     session.set("note", "harmless").unwrap();
     let cookie = session.commit().unwrap().secret().unwrap().expose();
 
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     let error = session.set("note", "4111111111111111").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -166,7 +166,7 @@ fn a_refusal_leaves_what_was_stored_before() {
     );
     let outcome = session.commit().unwrap();
     assert_eq!(outcome.status(), Status::Unchanged);
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     assert_eq!(session.get("note").unwrap(), Some("harmless".into()));
     assert_eq!(counted(&sessions), 1);
 }
@@ -228,7 +228,7 @@ fn the_tag_says_nothing_of_the_datum_either() {
             "{error}"
         );
         assert!(!error.contains("1111"), "{template}: {error}");
-        assert!(!session.changed(), "{template}");
+        assert!(!session.has_changes(), "{template}");
     }
 }
 

@@ -274,7 +274,7 @@ fn a_slow_request_brings_nothing_back_after_sign_out() {
         assert_eq!(answer.header("set-cookie"), None);
         ann.cookie = cookie;
         assert_eq!(ann.get("/session.json").body.trim(), "{}");
-        assert!(sessions.sessions_of("Ann").unwrap().is_empty());
+        assert!(sessions.user_sessions("Ann").unwrap().is_empty());
         drop(sessions);
         server.stop();
     });

@@ -48,7 +48,7 @@ impl Life {
 
     /// The session by its present cookie; `None` if somebody renews or ends it right now.
     fn open(&self, sessions: &Sessions) -> Option<Session> {
-        let session = sessions.open(self.cookie.read().unwrap().as_str());
+        let session = sessions.open(Some(&self.cookie.read().unwrap()));
         let number = session.get_as::<usize>("number").unwrap()?;
         assert_eq!(number, self.number, "somebody else's data");
         Some(session)
@@ -101,7 +101,7 @@ impl Soak {
                 self.acknowledge(status, &life.appended);
             }
             25..35 => {
-                let counted = session.transaction(64, |session| {
+                let counted = session.transaction(|session| {
                     let n = session.get_as::<u64>("counted")?.unwrap_or(0);
                     session.set("counted", n + 1)
                 });
@@ -113,7 +113,7 @@ impl Soak {
             35 => {
                 // One renewal at a time, so that the checker knows the cookie that counts.
                 let mut cookie = life.cookie.write().unwrap();
-                let session = self.sessions.open(cookie.as_str());
+                let session = self.sessions.open(Some(&*cookie));
                 if session.contains("number")? {
                     session.renew()?;
                     let outcome = session.commit()?;
@@ -129,7 +129,7 @@ impl Soak {
                 if Arc::ptr_eq(&slot, &life) {
                     // No renewal meanwhile: it would move the session out of the way.
                     let mut cookie = life.cookie.write().unwrap();
-                    self.sessions.open(cookie.as_str()).logout()?;
+                    self.sessions.open(Some(&*cookie)).logout()?;
                     self.dead.lock().unwrap().push(std::mem::take(&mut *cookie));
                     *slot = Life::begin(&self.sessions, life.number);
                 }
@@ -175,12 +175,7 @@ impl Soak {
         let dead = self.dead.lock().unwrap();
         let revived = dead
             .iter()
-            .filter(|cookie| {
-                self.sessions
-                    .open(cookie.as_str())
-                    .contains("number")
-                    .unwrap()
-            })
+            .filter(|cookie| self.sessions.open(Some(cookie)).contains("number").unwrap())
             .count();
         println!(
             "acknowledged {} in all, found {found} in the {SESSIONS} sessions that are left, lost {lost}; {} dead secrets, revived {revived}",

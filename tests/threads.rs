@@ -31,7 +31,7 @@ fn eight_thousand_transactions_count_to_eight_thousand() {
     let cookie = begin(&sessions);
     together(|_| {
         for _ in 0..1_000 {
-            let (_, outcome) = sessions.open(&*cookie).transaction(16, |session| {
+            let (_, outcome) = sessions.open(Some(&cookie)).transaction(|session| {
                 let n = session.get_as::<u64>("n")?.unwrap_or(0);
                 session.set("n", n + 1)
             })?;
@@ -39,7 +39,7 @@ fn eight_thousand_transactions_count_to_eight_thousand() {
         }
         Ok(())
     });
-    let n = sessions.open(&*cookie).get_as::<u64>("n").unwrap();
+    let n = sessions.open(Some(&cookie)).get_as::<u64>("n").unwrap();
     assert_eq!(n, Some(8_000));
 }
 
@@ -54,13 +54,13 @@ fn different_keys_need_no_transaction() {
     let cookie = begin(&sessions);
     together(|thread| {
         for n in 0..100 {
-            let session = sessions.open(&*cookie);
+            let session = sessions.open(Some(&cookie));
             session.set(&format!("key_{thread}_{n}"), n)?;
             assert_eq!(session.commit()?.status(), Status::Changed);
         }
         Ok(())
     });
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     assert_eq!(session.keys().unwrap().len(), 1 + THREADS * 100);
     for thread in 0..THREADS {
         for n in 0..100 {
@@ -84,13 +84,12 @@ fn eight_thousand_rendered_transactions_count_to_eight_thousand() {
     let cookie = begin(&sessions);
     together(|_| {
         for _ in 0..1_000 {
-            let session = sessions.open(&*cookie);
-            let (_, outcome) =
-                session.transaction(16, |session| session.render(&page, &globals))?;
+            let session = sessions.open(Some(&cookie));
+            let (_, outcome) = session.transaction(|session| session.render(&page, &globals))?;
             assert_eq!(outcome.status(), Status::Changed);
         }
         Ok(())
     });
-    let n = sessions.open(&*cookie).get_as::<u64>("n").unwrap();
+    let n = sessions.open(Some(&cookie)).get_as::<u64>("n").unwrap();
     assert_eq!(n, Some(8_000));
 }

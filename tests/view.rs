@@ -48,7 +48,7 @@ fn stored(store: &Counted) -> Session {
         .unwrap();
     session.set("yes", true).unwrap();
     let cookie = session.commit().unwrap().secret().unwrap().expose();
-    sessions.open(&*cookie)
+    sessions.open(Some(&cookie))
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_page_that_never_touches_it_asks_the_store_nothing() {
     let before = store.calls();
     let page = "{% if context.session %}on{% endif %}{{ context.params.page }}{{ params.tab }}";
     assert_eq!(render(&session, page).unwrap(), "on2home");
-    assert!(!session.accessed());
+    assert!(!session.is_accessed());
     let outcome = session.commit().unwrap();
     assert_eq!(outcome.status(), Status::Unchanged);
     assert!(outcome.secret().is_none() && !outcome.removes_cookie());
@@ -347,7 +347,7 @@ fn there_and_empty_is_true_and_no_session_is_false() {
     let page = "{% if context.session %}on{% else %}off{% endif %}{% if context.session == blank %} blank{% endif %}{{ context.session.session_id }}";
     assert_eq!(render(&empty, page).unwrap(), "on blank");
 
-    let off = Session::off("a background job has none");
+    let off = Session::disabled("a background job has none");
     assert_eq!(render(&off, page).unwrap(), "off blank");
     assert_eq!(
         render(&off, "[{{ context.session.a.b }}]{{ context.params.page }}").unwrap(),
@@ -389,7 +389,7 @@ fn a_tag_without_a_session_says_why() {
             "{template}: {error}"
         );
     }
-    assert!(!session.changed());
+    assert!(!session.has_changes());
 }
 
 #[test]
@@ -550,7 +550,7 @@ fn a_million_writes_in_a_loop_end_in_an_error() {
         .unwrap();
     let error = session.render(&page, &liquid::Object::new()).unwrap_err();
     assert!(error.to_string().contains("one request wrote"), "{error}");
-    assert!(!session.changed());
+    assert!(!session.has_changes());
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn a_panic_in_it_leaves_nothing_for_the_next_template() {
     let panics = || panic!("the host's own");
     let broken = || render(&session, "{% session a = 1 %}", Answer::Same, &panics);
     assert!(catch_unwind(AssertUnwindSafe(broken)).is_err());
-    assert!(!session.changed());
+    assert!(!session.has_changes());
 
     // The name by which a tag asks: nobody asks any more.
     let globals = liquid::Object::new();

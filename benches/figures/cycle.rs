@@ -57,13 +57,13 @@ pub(crate) fn peer(keys: usize) -> (PeerStore, String) {
 }
 
 pub(crate) fn read(sessions: &Sessions, cookie: &str) {
-    let session = sessions.open(cookie);
+    let session = sessions.open(Some(cookie));
     black_box(session.get("key0").unwrap());
     let _ = session.commit().unwrap();
 }
 
 pub(crate) fn read_and_write(sessions: &Sessions, cookie: &str, n: u32) {
-    let session = sessions.open(cookie);
+    let session = sessions.open(Some(cookie));
     black_box(session.get("key0").unwrap());
     session.set("key1", n).unwrap();
     let _ = session.commit().unwrap();

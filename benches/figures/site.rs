@@ -56,7 +56,7 @@ fn pages() -> [(&'static str, String, String); 4] {
 fn site(with_session: bool) -> (Router, String) {
     let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
     let cookie = cycle::fill(&sessions, 1);
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.set("key1", 100_000).unwrap();
     let _ = session.commit().unwrap();
 

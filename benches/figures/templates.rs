@@ -38,7 +38,7 @@ pub(crate) fn session() -> Session {
     }
     session.set("k", 5).unwrap();
     let cookie = session.commit().unwrap().secret().unwrap().expose();
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.get("k").unwrap();
     session
 }

@@ -234,7 +234,7 @@ fn count(store: &dyn SessionStore, now: Timestamp) -> Result<Answer, Error> {
 }
 
 fn list(store: &dyn SessionStore, user: &str, now: Timestamp) -> Result<Answer, Error> {
-    let mut sessions = store.sessions_of(user, now)?;
+    let mut sessions = store.user_sessions(user, now)?;
     sessions.sort_by_key(|session| (session.created, session.id));
     let json: Vec<_> = sessions
         .iter()

@@ -17,7 +17,7 @@ use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::Environment;
 use liquid_session::http::SessionLayer;
 use liquid_session::store::{
-    Change, Committed, Record, RecordParts, SessionStore, SharedRecord, StoreKey,
+    Change, Committed, Record, RecordParts, SessionStore, StoreKey,
 };
 use liquid_session::{Error, Session, SessionConfig, SessionId, Sessions};
 use tower_layer::Layer as _;
@@ -48,7 +48,7 @@ impl Asked {
 }
 
 impl SessionStore for Asked {
-    fn load(&self, key: &StoreKey, _now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, _now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.0
             .lock()
             .expect("no panic is survived")

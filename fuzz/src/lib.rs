@@ -8,7 +8,7 @@ pub mod template;
 #[macro_export]
 macro_rules! nothing_for_operators {
     () => {
-        fn sessions_of(
+        fn user_sessions(
             &self,
             _user: &str,
             _now: liquid_session::clock::Timestamp,
@@ -44,7 +44,7 @@ macro_rules! nothing_for_operators {
             Ok(())
         }
 
-        fn blocks(&self) -> bool {
+        fn may_block(&self) -> bool {
             false
         }
     };

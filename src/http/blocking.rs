@@ -3,7 +3,7 @@ use std::panic;
 use tokio::runtime::Handle;
 
 use crate::error::{Error, ErrorKind};
-use crate::events;
+use crate::observe;
 
 /// Runs work that may wait for a store on a thread where waiting harms nobody, and other work where
 /// it is: moving work for the memory store costs a third of the throughput.
@@ -16,7 +16,7 @@ pub(super) async fn run<T: Send + 'static>(
     let Some(runtime) = blocks.then(Handle::try_current).and_then(Result::ok) else {
         return Ok(work());
     };
-    let work = events::in_this_span(work);
+    let work = observe::in_this_span(work);
     runtime.spawn_blocking(work).await.map_err(|ended| {
         match ended.try_into_panic() {
             // As if it had happened here.
@@ -24,7 +24,7 @@ pub(super) async fn run<T: Send + 'static>(
             Err(cause) => {
                 let problem = "the server is shutting down: the session was not reached";
                 let error = Error::with_source(ErrorKind::Unavailable, problem, cause);
-                events::failed(&error);
+                observe::failed(&error);
                 error
             }
         }

@@ -1,8 +1,8 @@
 use cookie::Cookie;
 
 use crate::config::SameSite;
-use crate::handle::{Outcome, Session};
 use crate::secret::Secret;
+use crate::session::{Outcome, Session};
 use crate::sessions::Sessions;
 
 impl Sessions {

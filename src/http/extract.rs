@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use crate::handle::Session;
+use crate::session::Session;
 
 /// The session that [`SessionLayer`](super::SessionLayer) opened for the request.
 ///

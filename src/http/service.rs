@@ -9,7 +9,7 @@ use tower_service::Service;
 use super::layer::SessionLayer;
 use super::{blocking, scheme};
 use crate::error::{Error, ErrorKind};
-use crate::handle::{Outcome, Session};
+use crate::session::{Outcome, Session};
 use crate::sessions::Sessions;
 
 /// What [`SessionLayer`] makes of a service. See the [module](crate::http).
@@ -29,7 +29,7 @@ impl<S> SessionService<S> {
         if scheme::admits(sessions.config(), self.layer.https, request) {
             sessions.open_from_headers(request.headers().get_all(COOKIE))
         } else {
-            Session::off(
+            Session::disabled(
                 "plain HTTP has none in production: serve over HTTPS, name the proxy that ends TLS in `trusted_proxies`, or set `environment: development` on your own machine",
             )
         }
@@ -82,12 +82,12 @@ impl<T, E> fmt::Debug for ResponseFuture<T, E> {
 
 /// Commits, and makes the head of the response say what the visitor and the caches need to know.
 async fn finish<B: Default>(sessions: &Sessions, session: &Session, response: &mut Response<B>) {
-    if !session.is_on() {
+    if !session.is_enabled() {
         return;
     }
     let failed = response.status().is_server_error();
     // Without a read or a write there is nothing that a store could be asked.
-    let blocks = session.blocks() && session.accessed();
+    let blocks = session.may_block() && session.is_accessed();
     let handle = session.clone();
     let committed = blocking::run(blocks, move || commit(&handle, failed)).await;
     let (cookie, error) = match committed {
@@ -108,7 +108,7 @@ async fn finish<B: Default>(sessions: &Sessions, session: &Session, response: &m
             }
         }
     }
-    if session.accessed() {
+    if session.is_accessed() {
         vary_by_cookie(response.headers_mut());
     }
 }

@@ -11,9 +11,10 @@ pub(crate) use merge::not_an;
 pub(crate) use merge::{add, append};
 use smallvec::SmallVec;
 
-use super::{Entries, Limits, Record, millis};
+use super::{Entries, Record, millis};
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::secret::{SessionId, StoreKey};
 use crate::value::{StoredValue, Value};
 

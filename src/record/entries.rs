@@ -13,7 +13,7 @@ use std::ops::{Deref, Range};
 
 use smallvec::SmallVec;
 
-use super::{MAX_KEY_BYTES, Size};
+use crate::limits::{MAX_KEY_BYTES, Size};
 use crate::value::StoredValue;
 
 /// Where an entry is, and where in the block its value is; or the place that it would get.

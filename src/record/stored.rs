@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Entries, MAX_KEY_BYTES, Record, millis};
+use super::{Entries, Record, millis};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
+use crate::limits::MAX_KEY_BYTES;
 use crate::secret::SessionId;
 
 /// The version of the stored form that this crate writes. To add version 2: bump this, keep

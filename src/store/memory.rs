@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{Committed, Revoke, SessionInfo, SessionStore, SharedRecord};
+use super::{Committed, Revoke, SessionInfo, SessionStore};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::record::{Applied, Change, Record};
@@ -61,7 +61,7 @@ struct Shard {
 
 struct Slot {
     key: StoreKey,
-    record: SharedRecord,
+    record: Arc<Record>,
 }
 
 /// The key is a hash already, of 32 bytes that no visitor chooses.
@@ -84,7 +84,7 @@ impl Shard {
         self.find(key).filter(|slot| !slot.record.is_expired(now))
     }
 
-    fn insert(&mut self, key: StoreKey, record: SharedRecord) {
+    fn insert(&mut self, key: StoreKey, record: Arc<Record>) {
         self.deadlines
             .entry(bucket(record.deadline()))
             .or_default()
@@ -94,7 +94,7 @@ impl Shard {
     }
 
     /// Its line in `deadlines` stays until the sweep comes by.
-    fn remove(&mut self, key: &StoreKey) -> Option<SharedRecord> {
+    fn remove(&mut self, key: &StoreKey) -> Option<Arc<Record>> {
         match self
             .records
             .find_entry(prefix(key), |slot| slot.key == *key)
@@ -281,7 +281,7 @@ impl std::fmt::Debug for MemoryStore {
 }
 
 impl SessionStore for MemoryStore {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         Ok(self
             .shard(key)
             .alive(key, now)
@@ -337,7 +337,7 @@ impl SessionStore for MemoryStore {
         Ok(true)
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
         let mut list = BTreeMap::new();
         self.visit_user(user, |shard, key| {
             if let Some(slot) = shard.alive(key, now)
@@ -390,7 +390,7 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    fn blocks(&self) -> bool {
+    fn may_block(&self) -> bool {
         false
     }
 }

@@ -16,7 +16,7 @@ pub(super) use self::tables::fuzzing;
 
 use self::tables::Fault;
 use self::writer::{Place, Writer};
-use super::{Committed, Revoke, SessionInfo, SessionStore, SharedRecord};
+use super::{Committed, Revoke, SessionInfo, SessionStore};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::record::{Change, Record};
@@ -58,7 +58,7 @@ use crate::secret::StoreKey;
 ///
 /// // After a restart:
 /// let sessions = Sessions::new(RedbStore::open(&path)?, SessionConfig::default());
-/// assert_eq!(sessions.open(&*secret).get("color")?, Some("dark".into()));
+/// assert_eq!(sessions.open(Some(&secret)).get("color")?, Some("dark".into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RedbStore {
@@ -127,7 +127,7 @@ impl fmt::Debug for RedbStore {
 }
 
 impl SessionStore for RedbStore {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.read(|transaction| tables::load(transaction, key, now))
     }
 
@@ -147,8 +147,8 @@ impl SessionStore for RedbStore {
         self.writer.call(move |tables| tables.destroy(&key))
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.read(|transaction| tables::sessions_of(transaction, user, now))
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        self.read(|transaction| tables::user_sessions(transaction, user, now))
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {

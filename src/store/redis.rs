@@ -22,7 +22,7 @@ pub(super) use fields::fuzzing;
 use self::fields::{millis, text};
 use self::script::Args;
 use self::server::Server;
-use super::{Committed, Lease, Revoke, SessionInfo, SessionStore, SharedRecord};
+use super::{Committed, Lease, Revoke, SessionInfo, SessionStore};
 use crate::clock::Timestamp;
 use crate::error::Error;
 #[cfg(doc)]
@@ -128,13 +128,13 @@ impl std::fmt::Debug for RedisStore {
 }
 
 impl SessionStore for RedisStore {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         let mut command = ::redis::cmd("HGETALL");
         command.arg(self.server.keys.session(key));
         let fields = script::pairs(self.server.run(&command, true)?)?;
         Ok(fields::record(fields)?
             .filter(|record| !record.is_expired(now))
-            .map(SharedRecord::new))
+            .map(Arc::new))
     }
 
     fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
@@ -177,7 +177,7 @@ impl SessionStore for RedisStore {
         Ok(answer.word == "stored")
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
         // A run that met them all saw them at one moment.
         let mut last = None;
         self.server.eval_for_user(user, now, "list", b"", |found| {

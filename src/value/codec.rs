@@ -20,8 +20,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::{MAX_DEPTH, Value};
+use super::Value;
 use crate::error::{Error, ErrorKind};
+use crate::limits::MAX_DEPTH;
 
 impl Value {
     /// Writes the stored form to memory.

@@ -41,7 +41,7 @@ fn stored() -> Session {
     let session = sessions.open(None);
     session.set("before", "kept").unwrap();
     let cookie = session.commit().unwrap().secret().unwrap().expose();
-    sessions.open(&*cookie)
+    sessions.open(Some(&cookie))
 }
 
 fn render(session: &Session, template: &str) -> Result<String, Error> {
@@ -62,7 +62,7 @@ fn render_with(
 fn fails_and_loses_nothing(result: Result<String, Error>, session: &Session, why: &str) {
     let error = result.unwrap_err().to_string();
     assert!(error.contains(why), "{error}");
-    assert!(!session.changed(), "{error}");
+    assert!(!session.has_changes(), "{error}");
     session.set("after", 1).unwrap();
     assert_eq!(session.commit().unwrap().status(), Status::Changed);
     assert_eq!(

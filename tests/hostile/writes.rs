@@ -115,24 +115,24 @@ fn a_removal_makes_room_in_a_transaction_too() {
     let session = sessions.open(None);
     session.set("z", "z".repeat(3_000)).unwrap();
     let cookie = session.commit().unwrap().secret().unwrap().expose();
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.remove("z").unwrap();
     session.set("a", "a".repeat(3_000)).unwrap();
-    let mut rival = Some(sessions.open(&*cookie));
+    let mut rival = Some(sessions.open(Some(&cookie)));
     let (n, _) = session
-        .transaction(3, |session| count_beside(session, &mut rival))
+        .transaction(|session| count_beside(session, &mut rival))
         .unwrap();
     assert_eq!(n, 2, "the second attempt");
     assert_eq!(session.keys().unwrap(), ["a", "n"]);
 
     // And what is too much as a whole still is.
-    let session = sessions.open(&*cookie);
+    let session = sessions.open(Some(&cookie));
     session.set("b", "b".repeat(1_000)).unwrap();
-    let rival = sessions.open(&*cookie);
+    let rival = sessions.open(Some(&cookie));
     rival.set("c", "c".repeat(1_000)).unwrap();
     let mut rival = Some(rival);
     let error = session
-        .transaction(3, |session| count_beside(session, &mut rival))
+        .transaction(|session| count_beside(session, &mut rival))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert_eq!(session.keys().unwrap(), ["a", "c", "n"]);

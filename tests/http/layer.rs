@@ -159,7 +159,7 @@ async fn a_page_is_shown_when_the_session_ended_while_it_rendered() {
     let site = Site::new();
     let mut browser = site.browser();
     browser.get("/login/alice").await;
-    let session = site.sessions.open(&**browser.secret.as_ref().unwrap());
+    let session = site.sessions.open(Some(&browser.secret.as_ref().unwrap()));
     let sessions = site.sessions.clone();
     let page = session
         .render_page(move |session| {
@@ -276,7 +276,7 @@ async fn what_a_handler_s_clone_wrote_by_the_response_is_committed() {
         Some(1.into())
     );
     let session = kept.lock().take().unwrap();
-    assert!(!session.changed());
+    assert!(!session.has_changes());
 }
 
 #[tokio::test]

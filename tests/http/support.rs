@@ -16,8 +16,7 @@ use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::SessionConfig;
 use liquid_session::http::SessionLayer;
 use liquid_session::store::{
-    Change, Committed, MemoryStore, Record, Revoke, SessionInfo, SessionStore, SharedRecord,
-    StoreKey,
+    Change, Committed, MemoryStore, Record, Revoke, SessionInfo, SessionStore, StoreKey,
 };
 use liquid_session::{Error, ErrorKind, Session, Sessions};
 use tokio::sync::Notify;
@@ -82,7 +81,7 @@ impl Watched {
 }
 
 impl SessionStore for Watched {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.reach()?.load(key, now)
     }
 
@@ -98,8 +97,8 @@ impl SessionStore for Watched {
         self.reach()?.destroy(key)
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.reach()?.sessions_of(user, now)
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        self.reach()?.user_sessions(user, now)
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
@@ -118,7 +117,7 @@ impl SessionStore for Watched {
         self.reach()?.scan(now, visit)
     }
 
-    fn blocks(&self) -> bool {
+    fn may_block(&self) -> bool {
         self.blocks
     }
 }
@@ -304,7 +303,8 @@ fn pages() -> Router {
             "/as/{user}/get/{key}",
             get(
                 async |session: Session, Path((user, key)): Path<(String, String)>| {
-                    Page::Ok(format!("{:?}", session.for_user(&user).get(&key)?))
+                    session.only_for(&user)?;
+                    Page::Ok(format!("{:?}", session.get(&key)?))
                 },
             ),
         )
@@ -329,8 +329,8 @@ fn pages() -> Router {
         .route(
             "/transaction",
             get(async |session: Session| {
-                let (n, _outcome) = session
-                    .transaction(16, |session| Ok::<_, Failure>(session.increment("n", 1)?))?;
+                let (n, _outcome) =
+                    session.transaction(|session| Ok::<_, Failure>(session.increment("n", 1)?))?;
                 Page::Ok(n.to_string())
             }),
         )

@@ -103,7 +103,7 @@ impl Scene {
 
     fn compare_handle(&self, handle: usize) {
         let (model, session) = &self.handles[handle];
-        assert_eq!(session.changed(), model.changed(), "{:?}", self.trace);
+        assert_eq!(session.has_changes(), model.changed(), "{:?}", self.trace);
         if model.is_opened() {
             assert_eq!(all(session), model.view(), "the view: {:?}", self.trace);
         }
@@ -112,7 +112,7 @@ impl Scene {
     fn compare_store(&mut self) {
         assert_eq!(self.secrets.len(), self.world.secrets, "{:?}", self.trace);
         for (number, secret) in self.secrets.iter().enumerate() {
-            let request = self.sessions.open(&**secret);
+            let request = self.sessions.open(Some(&secret));
             let Some(stored) = self.world.alive(number) else {
                 let id = request.id().unwrap();
                 assert_eq!(id, None, "secret {number} is alive: {:?}", self.trace);
@@ -172,7 +172,7 @@ fn perform(
         Op::Append(key, item) => done(session.append(key, item)?),
         Op::Take(key) => Answer::Found(session.take(key)?),
         Op::Renew => done(session.renew()?),
-        Op::Login(user) => done(session.login(user)?),
+        Op::Login(user) => done(session.login(*user)?),
         Op::Logout => done(session.logout()?),
         Op::Discard => {
             session.discard();
@@ -185,13 +185,13 @@ fn perform(
         }
         Op::Transaction(ops, rival) => {
             let mut attempts = 0;
-            let (_, outcome) = session.transaction(2, |session| {
+            let (_, outcome) = session.transaction(|session| {
                 attempts += 1;
                 for op in ops {
                     perform(session, op, sessions, clock, secrets)?;
                 }
                 if let (1, Some((key, value)), Some(newest)) = (attempts, rival, secrets.last()) {
-                    let request = sessions.open(&**newest);
+                    let request = sessions.open(Some(&newest));
                     request.set(key, value)?;
                     if let Some(secret) = request.commit()?.secret().map(Secret::expose) {
                         secrets.push(secret);

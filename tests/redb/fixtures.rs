@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use liquid_session::Login;
 use liquid_session::clock::{Clock as _, ManualClock, Timestamp};
 use liquid_session::store::{Record, RedbStore, SessionStore as _};
 use liquid_session::{SessionConfig, Sessions, Value};
@@ -115,11 +116,11 @@ fn write(path: &Path) {
     rich.set("text", "overwritten").unwrap();
     let secret = cookie(&rich);
     clock.advance(LATER);
-    let rich = sessions.open(&*secret);
+    let rich = sessions.open(Some(&secret));
     for (key, value) in values() {
         rich.set(key, value).unwrap();
     }
-    rich.login_for("u-1 żółć", Duration::from_secs(90 * 60))
+    rich.login(Login::new("u-1 żółć").timeout(Duration::from_secs(90 * 60)))
         .unwrap();
     cookie(&rich);
     let second = sessions.open(None);
@@ -191,13 +192,13 @@ fn a_database_of_version_1_still_reads() {
         .unwrap();
     assert_eq!(sessions, 3);
     assert_eq!(colors, [Value::from("dark")]);
-    assert_eq!(store.sessions_of("u-1 żółć", now).unwrap().len(), 2);
+    assert_eq!(store.user_sessions("u-1 żółć", now).unwrap().len(), 2);
     // The sweep finds them by their deadlines: the one with 90 minutes first.
     let after_90_minutes = now + Duration::from_secs(90 * 60);
     assert_eq!(store.sweep(after_90_minutes, 10).unwrap(), 1);
     assert_eq!(
         store
-            .sessions_of("u-1 żółć", after_90_minutes)
+            .user_sessions("u-1 żółć", after_90_minutes)
             .unwrap()
             .len(),
         1

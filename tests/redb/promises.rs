@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
+use liquid_session::Login;
 use liquid_session::clock::{Clock as _, Timestamp};
 use liquid_session::store::{Committed, Revoke, SessionStore as _};
 use liquid_session::{Error, ErrorKind, SessionConfig, Sessions, Value};
@@ -22,21 +23,21 @@ fn what_was_committed_is_there_after_a_restart() {
     member.set("cart", vec!["apple", "pear"]).unwrap();
     member.login("u1").unwrap();
     let second = cookie(&member);
-    let id = sessions.open(&*second).id().unwrap();
+    let id = sessions.open(Some(&second)).id().unwrap();
     drop((visitor, member, sessions, probe));
     assert_eq!(check_tables(&site.path()), 2);
 
     let (sessions, _probe) = site.open();
-    let session = sessions.open(&*first);
+    let session = sessions.open(Some(&first));
     assert_eq!(session.get("color").unwrap(), Some("dark".into()));
-    let session = sessions.open(&*second);
+    let session = sessions.open(Some(&second));
     assert_eq!(
         session.get("cart").unwrap(),
         Some(vec!["apple", "pear"].into())
     );
     assert_eq!(session.user().unwrap().as_deref(), Some("u1"));
     assert_eq!(session.id().unwrap(), id);
-    assert_eq!(sessions.sessions_of("u1").unwrap().len(), 1);
+    assert_eq!(sessions.user_sessions("u1").unwrap().len(), 1);
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn record_deadline_and_user_index_change_together() {
         *jar.borrow_mut() = cookie(&session);
     });
     step(1, &|sessions| {
-        let session = sessions.open(&**jar.borrow());
+        let session = sessions.open(Some(&jar.borrow()));
         session.login("u1").unwrap();
         let renewed = cookie(&session);
         drop(session);
@@ -64,12 +65,14 @@ fn record_deadline_and_user_index_change_together() {
     });
     // Another user, and a deadline that comes sooner than the one it was filed under.
     step(1, &|sessions| {
-        let session = sessions.open(&**jar.borrow());
-        session.login_for("u2", Duration::from_secs(600)).unwrap();
+        let session = sessions.open(Some(&jar.borrow()));
+        session
+            .login(Login::new("u2").timeout(Duration::from_secs(600)))
+            .unwrap();
         let renewed = cookie(&session);
         drop(session);
         *jar.borrow_mut() = renewed;
-        assert!(sessions.sessions_of("u1").unwrap().is_empty());
+        assert!(sessions.user_sessions("u1").unwrap().is_empty());
     });
     step(3, &|sessions| {
         for _ in 0..2 {
@@ -77,14 +80,14 @@ fn record_deadline_and_user_index_change_together() {
             session.login("u2").unwrap();
             cookie(&session);
         }
-        assert_eq!(sessions.sessions_of("u2").unwrap().len(), 3);
+        assert_eq!(sessions.user_sessions("u2").unwrap().len(), 3);
     });
     step(2, &|sessions| {
-        let session = sessions.open(&**jar.borrow());
+        let session = sessions.open(Some(&jar.borrow()));
         session.logout().unwrap();
     });
     step(1, &|sessions| {
-        let list = sessions.sessions_of("u2").unwrap();
+        let list = sessions.user_sessions("u2").unwrap();
         assert_eq!(sessions.revoke("u2", Revoke::One(list[0].id)).unwrap(), 1);
     });
     site.clock.advance(31 * DAY);
@@ -105,7 +108,7 @@ fn a_new_session_never_takes_a_key_that_is_there() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 
     // Nor does one that moves to a new key.
-    let session = sessions.open(&*first);
+    let session = sessions.open(Some(&first));
     session.renew().unwrap();
     let renewed = cookie(&session);
     let (_, change) = probe.last_commit();
@@ -115,8 +118,14 @@ fn a_new_session_never_takes_a_key_that_is_there() {
     let (other_key, _) = probe.last_commit();
     let error = probe.commit(&other_key, &change, now).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert_eq!(sessions.open(&*renewed).get("a").unwrap(), Some(1.into()));
-    assert_eq!(sessions.open(&*other).get("b").unwrap(), Some(2.into()));
+    assert_eq!(
+        sessions.open(Some(&renewed)).get("a").unwrap(),
+        Some(1.into())
+    );
+    assert_eq!(
+        sessions.open(Some(&other)).get("b").unwrap(),
+        Some(2.into())
+    );
 }
 
 #[test]
@@ -126,12 +135,12 @@ fn a_renewed_session_moves_in_one_step() {
     let session = sessions.open(None);
     session.set("a", 1).unwrap();
     let old = cookie(&session);
-    let session = sessions.open(&*old);
+    let session = sessions.open(Some(&old));
     session.renew().unwrap();
     session.set("b", 2).unwrap();
     let new = cookie(&session);
-    assert_eq!(sessions.open(&*old).get("a").unwrap(), None);
-    let session = sessions.open(&*new);
+    assert_eq!(sessions.open(Some(&old)).get("a").unwrap(), None);
+    let session = sessions.open(Some(&new));
     assert_eq!(session.get("a").unwrap(), Some(1.into()));
     assert_eq!(session.get("b").unwrap(), Some(2.into()));
     assert_eq!(probe.keys(site.clock.now()).len(), 1);
@@ -145,7 +154,7 @@ fn from_its_deadline_on_a_record_is_neither_seen_nor_changed() {
     session.login("u1").unwrap();
     session.set("a", 1).unwrap();
     let secret = cookie(&session);
-    let session = sessions.open(&*secret);
+    let session = sessions.open(Some(&secret));
     session.set("a", 2).unwrap();
     let _ = session.commit().unwrap();
     let (key, change) = probe.last_commit();
@@ -161,7 +170,7 @@ fn from_its_deadline_on_a_record_is_neither_seen_nor_changed() {
         Committed::Gone
     );
     assert!(!probe.touch(&key, deadline).unwrap());
-    assert!(probe.sessions_of("u1", deadline).unwrap().is_empty());
+    assert!(probe.user_sessions("u1", deadline).unwrap().is_empty());
     assert!(probe.keys(deadline).is_empty());
     assert_eq!(probe.revoke("u1", Revoke::All, deadline).unwrap(), 0);
 }
@@ -256,7 +265,7 @@ fn parallel_changes_of_one_session_all_survive() {
             scope.spawn(move || {
                 start.wait();
                 for round in 0..EACH {
-                    let session = sessions.open(secret);
+                    let session = sessions.open(Some(secret));
                     session
                         .set(&format!("t{thread}"), i64::try_from(round).unwrap())
                         .unwrap();
@@ -268,7 +277,7 @@ fn parallel_changes_of_one_session_all_survive() {
     });
     drop((session, sessions, probe));
     let (sessions, _probe) = site.open();
-    let session = sessions.open(&*secret);
+    let session = sessions.open(Some(&secret));
     let n = i64::try_from(THREADS * EACH).unwrap();
     assert_eq!(session.get("n").unwrap(), Some(n.into()));
     for thread in 0..THREADS {
@@ -291,9 +300,9 @@ fn transactions_count_exactly() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..10 {
-                    let session = sessions.open(&*secret);
+                    let session = sessions.open(Some(&secret));
                     let _ = session
-                        .transaction(1000, |session| {
+                        .transaction(|session| {
                             let n = session.get("n")?.and_then(|n| n.as_i64()).unwrap_or(0);
                             session.set("n", n + 1)?;
                             Ok::<_, Error>(())
@@ -303,7 +312,10 @@ fn transactions_count_exactly() {
             });
         }
     });
-    assert_eq!(sessions.open(&*secret).get("n").unwrap(), Some(80.into()));
+    assert_eq!(
+        sessions.open(Some(&secret)).get("n").unwrap(),
+        Some(80.into())
+    );
 }
 
 #[test]
@@ -343,7 +355,7 @@ fn a_change_over_a_limit_fails_alone() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let session = sessions.open(&*secret);
+                let session = sessions.open(Some(&secret));
                 session.get("list").unwrap();
                 loaded.wait();
                 session.append("list", "x".repeat(40)).unwrap();
@@ -357,7 +369,7 @@ fn a_change_over_a_limit_fails_alone() {
             });
         }
     });
-    let list = sessions.open(&*secret).get("list").unwrap().unwrap();
+    let list = sessions.open(Some(&secret)).get("list").unwrap().unwrap();
     let stored = list.as_array().map_or(0, <[Value]>::len) - 1;
     assert_eq!(stored + failed.into_inner(), 8);
     assert!(stored > 0);

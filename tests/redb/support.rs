@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::store::{
-    Change, Committed, Record, RedbStore, Revoke, SessionInfo, SessionStore, SharedRecord, StoreKey,
+    Change, Committed, Record, RedbStore, Revoke, SessionInfo, SessionStore, StoreKey,
 };
 use liquid_session::{Error, Session, SessionConfig, Sessions};
 use redb::{
@@ -45,7 +45,7 @@ impl Probe {
 }
 
 impl SessionStore for Probe {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.store.load(key, now)
     }
 
@@ -62,8 +62,8 @@ impl SessionStore for Probe {
         self.store.destroy(key)
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.store.sessions_of(user, now)
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        self.store.user_sessions(user, now)
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Change, Committed, Lease, Record, RedisStore, Revoke, SessionInfo, SessionStore, SharedRecord,
-    StoreKey,
+    Change, Committed, Lease, Record, RedisStore, Revoke, SessionInfo, SessionStore, StoreKey,
 };
 use liquid_session::{Error, MemoryStore};
 
@@ -53,7 +52,7 @@ impl Served {
 }
 
 impl SessionStore for Served {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.store.load(key, now)
     }
 
@@ -69,8 +68,8 @@ impl SessionStore for Served {
         self.store.destroy(key)
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.store.sessions_of(user, now)
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        self.store.user_sessions(user, now)
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
@@ -89,8 +88,8 @@ impl SessionStore for Served {
         self.store.scan(now, visit)
     }
 
-    fn blocks(&self) -> bool {
-        self.store.blocks()
+    fn may_block(&self) -> bool {
+        self.store.may_block()
     }
 
     fn lease(&self, key: &StoreKey, for_at_most: Duration) -> Result<Option<Lease>, Error> {

@@ -141,7 +141,7 @@ async fn account(
     let html = session
         .render_page(move |session| {
             let (here, now) = (session.id()?, SystemClock.now());
-            let siblings = session.siblings()?.into_iter().map(|sibling| {
+            let siblings = session.user_sessions()?.into_iter().map(|sibling| {
                 Value::Object(object!({
                     "id": sibling.id.to_string(),
                     "minutes": (now - sibling.created).as_secs() / 60,

@@ -207,7 +207,7 @@ impl Plan {
 
 impl Scene {
     fn open(&self) -> (Session, Request) {
-        (self.sessions.open(&*self.cookie), Request::default())
+        (self.sessions.open(Some(&self.cookie)), Request::default())
     }
 
     fn step(&mut self, act: &Act, session: &mut Session, request: &mut Request) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use liquid_session::Error;
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Applied, Change, Committed, Record, SessionStore, SharedRecord, StoreKey, fuzzing,
+    Applied, Change, Committed, Record, SessionStore, StoreKey, fuzzing,
 };
 
 #[derive(Clone, Copy, Debug, arbitrary::Arbitrary)]
@@ -60,7 +60,7 @@ impl Shelf {
 }
 
 impl SessionStore for Shelf {
-    fn load(&self, key: &StoreKey, _now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, _now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         let place = self.0.lock().expect("no panic is survived");
         Ok(match &*place {
             Some((here, stored)) if here == key => Some(Arc::new(self.read(stored))),

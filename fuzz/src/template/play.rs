@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use liquid::partials::{EagerCompiler, InMemorySource};
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Change, Committed, Record, Revoke, SessionInfo, SessionStore, SharedRecord, StoreKey,
+    Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
 };
 use liquid_session::{
     Error, ErrorKind, MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions,
@@ -220,7 +220,7 @@ impl Counted {
 }
 
 impl SessionStore for Counted {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.0.loads.fetch_add(1, Ordering::Relaxed);
         self.0.store.load(key, now)
     }
@@ -238,8 +238,8 @@ impl SessionStore for Counted {
         self.0.store.destroy(key)
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.0.store.sessions_of(user, now)
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        self.0.store.user_sessions(user, now)
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
@@ -258,7 +258,7 @@ impl SessionStore for Counted {
         self.0.store.scan(now, visit)
     }
 
-    fn blocks(&self) -> bool {
+    fn may_block(&self) -> bool {
         false
     }
 }

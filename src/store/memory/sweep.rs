@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::{MemoryStore, SHARDS, Shard, bucket, prefix};
 use crate::clock::Timestamp;
-use crate::store::SharedRecord;
+use crate::record::Record;
+use std::sync::Arc;
 
 /// How many expired records leave a shard in one go: a commit waits for no more than that.
 pub(super) const BATCH: usize = 16;
@@ -55,12 +56,7 @@ impl MemoryStore {
 
     /// Removes what is expired among the lines of one minute in one shard, looking at no more than a
     /// batch. The records are dropped by the caller, after the lock. Says where to go on.
-    fn sweep_lines(
-        &self,
-        due: Due,
-        now: Timestamp,
-        max: usize,
-    ) -> (Vec<SharedRecord>, Option<Due>) {
+    fn sweep_lines(&self, due: Due, now: Timestamp, max: usize) -> (Vec<Arc<Record>>, Option<Due>) {
         let Due {
             minute,
             round,

@@ -40,13 +40,13 @@ fn a_full_store_refuses_new_sessions_and_keeps_the_old() {
     let full = sign_in(&sessions, "u1").unwrap_err();
     assert_eq!(full.kind(), ErrorKind::Full);
     assert_eq!(store.len(), 2);
-    assert_eq!(sessions.sessions_of("u1").unwrap().len(), 2);
+    assert_eq!(sessions.user_sessions("u1").unwrap().len(), 2);
     // Changes and renewals of those that are there take no room.
-    let session = sessions.open(&*kept);
+    let session = sessions.open(Some(&kept));
     session.set("a", 1).unwrap();
     session.renew().unwrap();
     let _ = session.commit().unwrap();
-    sessions.open(&*ended).logout().unwrap();
+    sessions.open(Some(&ended)).logout().unwrap();
     assert_eq!(store.len(), 1);
     sign_in(&sessions, "u1").unwrap();
     assert_eq!(
@@ -74,7 +74,7 @@ fn expired_sessions_make_room() {
 #[test]
 fn a_refused_session_takes_no_room() {
     let (store, sessions, _) = sessions(1);
-    let mut change = Change::new(crate::record::Limits {
+    let mut change = Change::new(crate::limits::Limits {
         max_bytes: 0,
         max_keys: 0,
     });
@@ -108,7 +108,7 @@ fn keys_that_collide_are_kept_apart() {
         StoreKey::from_bytes(bytes)
     };
     for n in 0..2_000 {
-        let mut change = Change::new(crate::record::Limits {
+        let mut change = Change::new(crate::limits::Limits {
             max_bytes: 100,
             max_keys: 1,
         });
@@ -143,7 +143,7 @@ fn nothing_is_left_behind_when_all_have_expired() {
         clock.advance(Duration::from_millis(700));
     }
     for (n, cookie) in cookies.iter().enumerate() {
-        let session = sessions.open(&**cookie);
+        let session = sessions.open(Some(&cookie));
         match n % 5 {
             0 => session.logout().unwrap(),
             1 => session.renew().unwrap(),
@@ -172,7 +172,7 @@ fn a_use_files_no_second_line() {
     let cookie = sign_in(&sessions, "u1").unwrap();
     for n in 0..200 {
         clock.advance(Duration::from_secs(600));
-        let session = sessions.open(&*cookie);
+        let session = sessions.open(Some(&cookie));
         session.set("n", n).unwrap();
         let _ = session.commit().unwrap();
         assert_eq!(sessions.sweep(10).unwrap(), 0);

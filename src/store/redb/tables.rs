@@ -17,12 +17,13 @@ mod filed;
 
 use filed::Filed;
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::record::{Applied, Change, Record};
 use crate::secret::StoreKey;
-use crate::store::{Committed, Revoke, SessionInfo, SharedRecord};
+use crate::store::{Committed, Revoke, SessionInfo};
 
 /// The version of the layout above.
 pub(super) const FORMAT: u64 = 1;
@@ -363,13 +364,13 @@ pub(super) fn load(
     transaction: &ReadTransaction,
     key: &StoreKey,
     now: Timestamp,
-) -> Result<Option<SharedRecord>, Fault> {
+) -> Result<Option<Arc<Record>>, Fault> {
     let sessions = transaction.open_table(SESSIONS)?;
     let filed = find_alive(&sessions, key.as_bytes(), now)?;
-    Ok(filed.map(|filed| SharedRecord::new(filed.record)))
+    Ok(filed.map(|filed| Arc::new(filed.record)))
 }
 
-pub(super) fn sessions_of(
+pub(super) fn user_sessions(
     transaction: &ReadTransaction,
     user: &str,
     now: Timestamp,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::writer::Place;
 use super::*;
 use crate::error::ErrorKind;
-use crate::record::{Limits, NewSession, Op};
+use crate::limits::Limits;
+use crate::record::{NewSession, Op};
 use crate::secret::SessionId;
 use crate::value::Value;
 use tables::Written;
@@ -153,7 +154,7 @@ fn user_and_deadline_are_filed_anew_without_a_new_key() {
     let folder = tempfile::tempdir().unwrap();
     let store = RedbStore::open(folder.path().join("sessions.redb")).unwrap();
     let commit = |change: &Change| store.commit(&key(1), change, NOW).unwrap();
-    let count = |user: &str| store.sessions_of(user, NOW).unwrap().len();
+    let count = |user: &str| store.user_sessions(user, NOW).unwrap().len();
     let mut login = Change::new(LIMITS);
     commit(&begin(1));
     login.extra().user = Some("u1".into());

@@ -4,7 +4,8 @@ use ::redis::Value as Reply;
 
 use super::fields::Fields;
 use crate::error::Error;
-use crate::record::{Size, damaged};
+use crate::limits::Size;
+use crate::record::damaged;
 
 /// A script and the name that a server gives it: the SHA-1 of its text.
 pub(super) struct Script {

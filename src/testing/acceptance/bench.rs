@@ -10,11 +10,11 @@ use super::Fresh;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::{SessionConfig, SessionConfigBuilder};
 use crate::error::{Error, ErrorKind};
-use crate::handle::{Outcome, Session, Status};
 use crate::record::{Change, Op};
 use crate::secret::{Secret, SessionId, StoreKey};
+use crate::session::{Outcome, Session, Status};
 use crate::sessions::Sessions;
-use crate::store::{SessionStore, SharedRecord, StoredValue};
+use crate::store::{Record, SessionStore, StoredValue};
 use crate::value::Value;
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ impl Bench {
 
     /// A request with this cookie.
     pub(super) fn open(&self, cookie: &str) -> Session {
-        self.sessions.open(cookie)
+        self.sessions.open(Some(cookie))
     }
 
     /// A new session with these keys; its cookie.
@@ -92,12 +92,12 @@ impl Bench {
     }
 
     /// What is in the store under this cookie, if anything.
-    pub(super) fn find(&self, cookie: &str) -> Result<Option<SharedRecord>, Error> {
+    pub(super) fn find(&self, cookie: &str) -> Result<Option<Arc<Record>>, Error> {
         self.store.load(&key(cookie)?, self.now())
     }
 
     /// The record under this cookie, which must be there.
-    pub(super) fn record(&self, cookie: &str) -> Result<SharedRecord, Error> {
+    pub(super) fn record(&self, cookie: &str) -> Result<Arc<Record>, Error> {
         self.find(cookie)?
             .ok_or_else(|| failed("expected a session in the store, found none"))
     }
@@ -139,7 +139,7 @@ impl Bench {
     pub(super) fn list(&self, user: &str) -> Result<Vec<SessionId>, Error> {
         let mut ids: Vec<_> = self
             .sessions
-            .sessions_of(user)?
+            .user_sessions(user)?
             .iter()
             .map(|info| info.id)
             .collect();

@@ -3,7 +3,7 @@
 use super::bench::{Bench, NOTHING};
 use super::{Checked, Fresh};
 use crate::error::Error;
-use crate::handle::Session;
+use crate::session::Session;
 use crate::value::Value;
 
 type Request<'r> = &'r dyn Fn(&Session) -> Result<(), Error>;

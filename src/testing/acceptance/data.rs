@@ -3,8 +3,8 @@
 use super::bench::{Bench, NOTHING, cookie, expect_error, foreign_secret, key, set};
 use super::{Checked, Fresh};
 use crate::error::ErrorKind;
-use crate::handle::Status;
 use crate::record::Op;
+use crate::session::Status;
 use crate::store::Committed;
 use crate::value::Value;
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::bench::{Bench, MILLI, MINUTE, cookie, expect_gone, foreign_secret, key, set};
 use super::{Checked, Fresh};
-use crate::handle::Status;
 use crate::record::Op;
+use crate::session::Login;
+use crate::session::Status;
 use crate::store::{Committed, Revoke};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -88,7 +89,7 @@ pub(super) fn a_renewal_does_not_move_the_absolute_end(fresh: Fresh<'_>) -> Chec
     let old = bench.begin(&[("a", 1)])?;
     bench.clock.advance(50 * MINUTE);
     let session = bench.open(&old);
-    session.login_for("u1", 1000 * MINUTE)?;
+    session.login(Login::new("u1").timeout(1000 * MINUTE))?;
     let new = cookie(&session.commit()?)?;
     bench.clock.advance(50 * MINUTE - MILLI);
     bench.expect(&new, &[("a", 1)])?;
@@ -104,7 +105,7 @@ pub(super) fn a_longer_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Chec
     session.set("a", 1)?;
     let other = bench.begin(&[("a", 1)])?;
     let _ = session.commit()?;
-    session.login_for("u1", 48 * HOUR)?;
+    session.login(Login::new("u1").timeout(48 * HOUR))?;
     let cookie = cookie(&session.commit()?)?;
     assert_eq!(bench.record(&cookie)?.idle_timeout(), 48 * HOUR);
     bench.clock.advance(48 * HOUR - MILLI);
@@ -125,7 +126,7 @@ pub(super) fn a_shorter_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Che
     // To a session that is there, and to one that begins with it.
     let known = bench.begin(&[("a", 1)])?;
     for session in [bench.open(&known), bench.sessions.open(None)] {
-        session.login_for("u1", Duration::from_millis(1500))?;
+        session.login(Login::new("u1").timeout(Duration::from_millis(1500)))?;
         let cookie = cookie(&session.commit()?)?;
         bench.clock.advance(Duration::from_millis(1499));
         assert!(bench.find(&cookie)?.is_some());
@@ -239,7 +240,7 @@ pub(super) fn an_expired_session_is_not_loaded_changed_or_touched(fresh: Fresh<'
         assert_eq!(bench.store.commit(&key, &change, now)?, Committed::Gone);
     }
     assert!(!bench.store.touch(&key, now)?);
-    assert_eq!(bench.store.sessions_of("u1", now)?, []);
+    assert_eq!(bench.store.user_sessions("u1", now)?, []);
     assert_eq!(bench.store.revoke("u1", Revoke::All, now)?, 0);
     assert_eq!(bench.count()?, 0);
     assert!(bench.store.load(&key, now)?.is_none());

@@ -63,7 +63,7 @@ pub(super) fn a_full_session_is_written_anew_beside_a_transaction(fresh: Fresh<'
         session.set(key, "54321")?;
     }
     let mut rival = Some(bench.open(&cookie));
-    let (runs, _) = session.transaction(3, |session| {
+    let (runs, _) = session.transaction(|session| {
         let seen = session.get("d")?;
         if let Some(rival) = rival.take() {
             rival.set("d", old)?;
@@ -95,7 +95,7 @@ pub(super) fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>
     let session = bench.open(&cookie);
     expect_error(session.set("a", "a".repeat(21)), ErrorKind::Limit);
     expect_error(session.set("c", ""), ErrorKind::Limit);
-    assert!(!session.changed());
+    assert!(!session.has_changes());
     // One key more, though no byte more.
     session.set("b", "")?;
     expect_error(session.set("c", ""), ErrorKind::Limit);

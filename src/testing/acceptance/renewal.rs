@@ -3,7 +3,7 @@
 use super::bench::{Bench, MINUTE, NOTHING, cookie, expect_error, expect_gone, key};
 use super::{Checked, Fresh};
 use crate::error::{Error, ErrorKind};
-use crate::handle::Status;
+use crate::session::Status;
 
 fn renew(bench: &Bench, old: &str) -> Result<String, Error> {
     let session = bench.open(old);

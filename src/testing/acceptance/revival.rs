@@ -3,8 +3,8 @@
 use super::bench::{Bench, MINUTE, cookie, expect_gone, foreign_secret, key, set};
 use super::{Checked, Fresh};
 use crate::error::Error;
-use crate::handle::{Session, Status};
 use crate::record::Op;
+use crate::session::{Session, Status};
 use crate::store::{Committed, Revoke};
 
 type Request<'r> = &'r dyn Fn(&Session) -> Result<(), Error>;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::bench::{Bench, MILLI, MINUTE, cookie, key};
 use super::{Checked, Fresh};
+use crate::session::Login;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -99,7 +100,7 @@ pub(super) fn a_session_with_a_longer_timeout_stays(fresh: Fresh<'_>) -> Checked
     let bench = Bench::new(fresh)?;
     let short = bench.begin(&[("a", 1)])?;
     let long = bench.open(&bench.begin(&[("b", 2)])?);
-    long.login_for("u1", 100 * HOUR)?;
+    long.login(Login::new("u1").timeout(100 * HOUR))?;
     let long = cookie(&long.commit()?)?;
     bench.clock.advance(HOUR);
     assert_eq!(bench.sessions.sweep(10)?, 1);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::bench::{Bench, cookie, together};
 use super::{Checked, Fresh};
 use crate::error::{Error, ErrorKind};
-use crate::handle::Status;
+use crate::session::Status;
 use crate::store::Revoke;
 
 pub(super) fn different_keys_are_all_there(fresh: Fresh<'_>) -> Checked {
@@ -65,7 +65,7 @@ pub(super) fn transactions_count_exactly(fresh: Fresh<'_>) -> Checked {
     let cookie = bench.begin(&[("n", 0)])?;
     together(|_| {
         for _ in 0..25 {
-            let _ = bench.open(&cookie).transaction(16, |session| {
+            let _ = bench.open(&cookie).transaction(|session| {
                 let n = session.get_as::<i64>("n")?.unwrap_or(0);
                 session.set("n", n + 1)
             })?;

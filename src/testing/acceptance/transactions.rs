@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::bench::{Bench, MINUTE, cookie, expect_error, key, set};
 use super::{Checked, Fresh};
 use crate::error::{Error, ErrorKind};
-use crate::handle::{Session, Status};
 use crate::record::Op;
+use crate::session::{Session, Status};
 use crate::store::Committed;
 
 type Request<'r> = &'r dyn Fn(&Session) -> Result<(), Error>;
@@ -16,7 +16,7 @@ type Request<'r> = &'r dyn Fn(&Session) -> Result<(), Error>;
 fn conflicts(fresh: Fresh<'_>, read: Request<'_>, other: Request<'_>) -> Result<bool, Error> {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1), ("b", 2)])?;
-    let result = bench.open(&cookie).transaction(1, |session| {
+    let result = bench.open(&cookie).transaction(|session| {
         read(session)?;
         session.set("mine", 1)?;
         let rival = bench.open(&cookie);
@@ -100,7 +100,7 @@ pub(super) fn a_session_read_as_a_whole_must_be_unchanged(fresh: Fresh<'_>) -> C
 pub(super) fn a_use_alone_is_no_conflict(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
-    let result = bench.open(&cookie).transaction(1, |session| {
+    let result = bench.open(&cookie).transaction(|session| {
         read_all(session)?;
         bench.clock.advance(10 * MINUTE);
         assert!(bench.store.touch(&key(&cookie)?, bench.now())?);
@@ -114,7 +114,7 @@ pub(super) fn a_conflict_runs_again_on_what_is_there_now(fresh: Fresh<'_>) -> Ch
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("n", 1)])?;
     let mut attempts = 0;
-    let (last, outcome) = bench.open(&cookie).transaction(5, |session| {
+    let (last, outcome) = bench.open(&cookie).transaction(|session| {
         attempts += 1;
         let n = session.get_as::<i64>("n")?.unwrap_or(0);
         if attempts <= 2 {
@@ -134,7 +134,7 @@ pub(super) fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let session = bench.open(&old);
-    let result = session.transaction(1, |session| {
+    let result = session.transaction(|session| {
         read_a(session)?;
         session.login("u1")?;
         let rival = bench.open(&old);
@@ -149,7 +149,7 @@ pub(super) fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'
     bench.expect(&old, &[("a", 2)])?;
     // The second attempt moves the session as it is by then.
     let mut attempts = 0;
-    let (_, outcome) = bench.open(&old).transaction(2, |session| {
+    let (_, outcome) = bench.open(&old).transaction(|session| {
         attempts += 1;
         read_a(session)?;
         session.login("u1")?;
@@ -169,7 +169,7 @@ pub(super) fn an_ended_session_is_gone(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let mut attempts = 0;
-    let result = bench.open(&cookie).transaction(16, |session| {
+    let result = bench.open(&cookie).transaction(|session| {
         attempts += 1;
         read_a(session)?;
         bench.open(&cookie).logout()?;
@@ -189,7 +189,7 @@ pub(super) fn what_was_taken_before_is_not_removed_again(fresh: Fresh<'_>) -> Ch
     let session = bench.open(&cookie);
     assert_eq!(session.take("flash")?, Some(1.into()));
     let mut attempts = 0;
-    let _ = session.transaction(5, |session| {
+    let _ = session.transaction(|session| {
         attempts += 1;
         let n = session.get_as::<i64>("n")?.unwrap_or(0);
         if attempts == 1 {

@@ -3,7 +3,7 @@
 use super::bench::{Bench, MINUTE, NOTHING, cookie, expect_error, expect_gone, key};
 use super::{Checked, Fresh};
 use crate::error::{Error, ErrorKind};
-use crate::handle::Status;
+use crate::session::Status;
 use crate::store::{Revoke, SessionInfo};
 
 fn login(bench: &Bench, old: &str, user: &str) -> Result<String, Error> {
@@ -94,15 +94,15 @@ pub(super) fn the_list_says_what_the_record_says(fresh: Fresh<'_>) -> Checked {
     let (cookie, _) = bench.sign_in("u1")?;
     let expected = SessionInfo::from(&*bench.record(&cookie)?);
     assert_eq!(
-        bench.sessions.sessions_of("u1")?,
+        bench.sessions.user_sessions("u1")?,
         std::slice::from_ref(&expected)
     );
     bench.clock.advance(30 * MINUTE);
     assert!(bench.store.touch(&key(&cookie)?, bench.now())?);
-    let moved = bench.sessions.sessions_of("u1")?;
+    let moved = bench.sessions.user_sessions("u1")?;
     assert_eq!(moved, [SessionInfo::from(&*bench.record(&cookie)?)]);
     assert!(moved.iter().all(|info| info.deadline > expected.deadline));
-    assert_eq!(bench.open(&cookie).siblings()?, moved);
+    assert_eq!(bench.open(&cookie).user_sessions()?, moved);
     Ok(())
 }
 
@@ -318,12 +318,15 @@ pub(super) fn a_session_opens_only_for_its_user(fresh: Fresh<'_>) -> Checked {
     let session = bench.open(&cookie_of_1);
     session.set("a", 1)?;
     let _ = session.commit()?;
-    let other = bench.open(&cookie_of_1).for_user("u2");
+    let other = bench.open(&cookie_of_1);
+    other.only_for("u2")?;
     assert_eq!(other.get("a")?, None);
     other.set("a", 2)?;
     let outcome = other.commit()?;
     assert_eq!(outcome.status(), Status::Created);
     bench.expect(&cookie(&outcome)?, &[("a", 2)])?;
-    bench.open(&cookie_of_1).for_user("u2").logout()?;
+    let other = bench.open(&cookie_of_1);
+    other.only_for("u2")?;
+    other.logout()?;
     bench.expect(&cookie_of_1, &[("a", 1)])
 }

@@ -7,7 +7,8 @@ use time::macros::{date, datetime};
 use super::bench::{Bench, expect_error};
 use super::{Checked, Fresh};
 use crate::error::{Error, ErrorKind};
-use crate::value::{MAX_DEPTH, Value};
+use crate::limits::MAX_DEPTH;
+use crate::value::Value;
 
 /// Stores each value alone and all together, and compares bit by bit.
 fn keeps(fresh: Fresh<'_>, values: &[Value]) -> Checked {

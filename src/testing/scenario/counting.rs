@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::store::{
-    Change, Committed, Lease, Record, Revoke, SessionInfo, SessionStore, SharedRecord, StoreKey,
-};
+use crate::store::{Change, Committed, Lease, Record, Revoke, SessionInfo, SessionStore, StoreKey};
 
 /// How often a store was asked to load, and how often it stored a change. Touches write no data and
 /// are not counted.
@@ -34,7 +32,7 @@ pub(super) struct Counting {
 }
 
 impl SessionStore for Counting {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<SharedRecord>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.counts.loads.fetch_add(1, Ordering::Relaxed);
         self.store.load(key, now)
     }
@@ -55,8 +53,8 @@ impl SessionStore for Counting {
         self.store.destroy(key)
     }
 
-    fn sessions_of(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.store.sessions_of(user, now)
+    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        self.store.user_sessions(user, now)
     }
 
     fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
@@ -75,8 +73,8 @@ impl SessionStore for Counting {
         self.store.scan(now, visit)
     }
 
-    fn blocks(&self) -> bool {
-        self.store.blocks()
+    fn may_block(&self) -> bool {
+        self.store.may_block()
     }
 
     fn lease(&self, key: &StoreKey, for_at_most: Duration) -> Result<Option<Lease>, Error> {

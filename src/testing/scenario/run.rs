@@ -11,10 +11,10 @@ use super::report::{Came, Played, Report, one_line_less};
 use crate::clock::ManualClock;
 use crate::config::Environment;
 use crate::error::Error;
-use crate::handle::Session;
+use crate::session::Session;
 use crate::sessions::Sessions;
 use crate::store::{Revoke, SessionStore};
-use crate::tags::ParserBuilderExt as _;
+use crate::template::ParserBuilderExt as _;
 use crate::value::Value;
 
 pub(super) fn run(name: &str, file: &File, store: Arc<dyn SessionStore>) -> Result<Report, Error> {
@@ -96,7 +96,7 @@ impl<'f> Player<'f> {
     fn open(&self, request: &Request) -> Session {
         let written = &request.written;
         if !written.https.0 && self.sessions.config().environment() == Environment::Production {
-            return Session::off(
+            return Session::disabled(
                 "plain HTTP has none in production: serve over HTTPS, or set `environment: development`",
             );
         }
@@ -119,7 +119,7 @@ impl<'f> Player<'f> {
         if let Some(user) = &written.revoke_user {
             self.sessions.revoke(user, Revoke::All)?;
         }
-        let staged = session.changed();
+        let staged = session.has_changes();
 
         let page = self.render(request, session, &request.page, None);
         let page = page.inspect_err(|_| {
@@ -175,7 +175,7 @@ impl<'f> Player<'f> {
     fn stored(&self, browser: &str) -> Result<BTreeMap<String, Value>, Error> {
         match self.jars.get(browser) {
             Some(cookie) => {
-                let session = self.sessions.open(cookie.as_str());
+                let session = self.sessions.open(Some(cookie));
                 Ok(session.entries()?.into_iter().collect())
             }
             None => Ok(BTreeMap::new()),

@@ -20,7 +20,7 @@ async fn security_06_signing_in_gives_a_new_secret_and_the_old_one_is_dead() {
         browser.get("/set/cart/full").await;
         browser.get("/login/alice").await;
         let (old, id) = (browser.clone(), browser.get("/id").await.body);
-        let created = site.sessions.sessions_of("alice").unwrap()[0].created;
+        let created = site.sessions.user_sessions("alice").unwrap()[0].created;
         site.clock.advance(Duration::from_secs(1));
 
         // Once more, as for a change that wants the password again.
@@ -37,7 +37,7 @@ async fn security_06_signing_in_gives_a_new_secret_and_the_old_one_is_dead() {
             "Some(String(\"full\"))"
         );
         assert_eq!(browser.get("/id").await.body, id);
-        let list = site.sessions.sessions_of("alice").unwrap();
+        let list = site.sessions.user_sessions("alice").unwrap();
         assert_eq!(list.len(), 1);
         assert_eq!(
             list[0].created, created,
@@ -142,14 +142,14 @@ async fn security_09_a_user_s_sessions_can_be_listed_and_ended() {
         browser.get("/login/alice").await;
     }
     other.get("/login/bob").await;
-    assert_eq!(site.sessions.sessions_of("alice").unwrap().len(), 2);
+    assert_eq!(site.sessions.user_sessions("alice").unwrap().len(), 2);
 
     assert_eq!(laptop.get("/revoke_others").await.body, "1");
     assert_eq!(phone.get("/user").await.body, "None");
     assert_eq!(laptop.get("/user").await.body, "Some(\"alice\")");
 
     // By the public handle, which opens nothing itself.
-    let list = site.sessions.sessions_of("alice").unwrap();
+    let list = site.sessions.user_sessions("alice").unwrap();
     let id = list[0].id;
     assert_eq!(list.len(), 1);
     let mut thief = site.browser();

@@ -1,0 +1,207 @@
+//! What happens to sessions: events for the log (ASVS 5.0, 16.3) and counters for the metrics, from one
+//! list. An event carries the session ID at most, never a secret or a value, and a key only where that
+//! key has to be changed. Without the feature `tracing`, happenings are only counted.
+//!
+//! `docs/guide/observability.md` lists events and counters; a test compares.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Error;
+use crate::secret::SessionId;
+use crate::sensitive::Kind;
+
+/// The target of every event, for the filters of a log.
+#[cfg(feature = "tracing")]
+const TARGET: &str = "liquid_session";
+
+/// A counter, its documentation, and the events that raise it.
+macro_rules! observed {
+    ($(
+        $(#[$doc:meta])* $counter:ident $({$(
+            $event:ident($($field:ident: $type:ty),*) += $by:expr => $level:ident, $text:literal;
+        )+})?
+    )+) => {
+        /// How often things happened to the sessions of one [`Sessions`](crate::Sessions), since it
+        /// was made; from [`Sessions::counters`](crate::Sessions::counters).
+        ///
+        /// - Each number only grows, and counts what *this* process did. A request that does not touch
+        ///   its session counts nothing.
+        /// - The numbers are read one after the other while requests count: one request may be in some
+        ///   of them and not yet in the rest.
+        /// - They count without the feature `tracing` too.
+        ///
+        /// ```
+        /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+        /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+        /// let before = sessions.counters();
+        /// sessions.open(Some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).get("color")?;
+        /// let after = sessions.counters();
+        /// assert_eq!(after.unknown_secrets - before.unknown_secrets, 1);
+        /// # Ok::<(), liquid_session::Error>(())
+        /// ```
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[$doc])* pub $counter: u64,)+
+        }
+
+        impl Counters {
+            /// Every counter by name, to export as metrics.
+            ///
+            /// ```
+            /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+            /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+            /// # let session = sessions.open(None);
+            /// # session.set("a", 1)?;
+            /// # session.commit()?;
+            /// // The text format of Prometheus, for the handler of `/metrics`.
+            /// let mut metrics = String::new();
+            /// for (name, count) in sessions.counters().iter() {
+            ///     metrics += &format!("# TYPE session_{name}_total counter\nsession_{name}_total {count}\n");
+            /// }
+            /// assert!(metrics.contains("\nsession_created_total 1\n"));
+            /// # Ok::<(), liquid_session::Error>(())
+            /// ```
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($counter), self.$counter),)+].into_iter()
+            }
+        }
+
+        /// The counters that requests raise.
+        #[derive(Default)]
+        pub(crate) struct Tally {
+            $(pub(crate) $counter: AtomicU64,)+
+        }
+
+        impl Tally {
+            pub(crate) fn read(&self) -> Counters {
+                Counters {
+                    $($counter: self.$counter.load(Ordering::Relaxed),)+
+                }
+            }
+
+            $($($(
+                pub(crate) fn $event(&self, $($field: $type),*) {
+                    count(&self.$counter, $by);
+                    #[cfg(feature = "tracing")]
+                    tracing::event!(
+                        target: TARGET,
+                        tracing::Level::$level,
+                        $($field = $field.shown(),)*
+                        $text,
+                    );
+                    #[cfg(not(feature = "tracing"))]
+                    let _ = ($($field,)*);
+                }
+            )+)?)+
+        }
+    };
+}
+
+observed! {
+    /// Records that were asked of the store, found or not: at most one for each request, and one more
+    /// for each further attempt of a transaction.
+    loads
+    /// Changes that were stored; new sessions and what [`take`](crate::Session::take) removes at once
+    /// are among them.
+    commits
+    /// Commits onto a record that others had changed since the request loaded it; both keep what they
+    /// did.
+    merges
+    /// Attempts of transactions that met a change of what they had read. Most succeed the next time.
+    conflicts {
+        conflict(session: SessionId) += 1 => DEBUG, "a transaction met a conflict";
+    }
+    /// Commits that were dropped because the session had ended while the request was running.
+    gone {
+        // The session ID is not known if the request noticed when it loaded the session again.
+        gone(session: Option<SessionId>) += 1 => INFO, "session ended while a request was running: its changes are dropped";
+    }
+    /// New sessions.
+    created {
+        created(session: SessionId) += 1 => INFO, "session created";
+    }
+    /// Sessions that got a new secret, by [`renew`](crate::Session::renew) or by signing in.
+    renewed {
+        renewed(session: SessionId) += 1 => INFO, "session renewed: its old secret is dead";
+    }
+    /// Sessions that were ended, by [`logout`](crate::Session::logout) or by revoking.
+    ended {
+        // The session ID is not known if nothing had loaded the session.
+        destroyed(session: Option<SessionId>) += 1 => INFO, "session ended by its visitor";
+        revoked(count: usize) += count as u64 => INFO, "sessions of a user revoked";
+    }
+    /// Writes that were refused, at once or at the commit: over a limit, or sensitive data under
+    /// `sensitive_data: deny`.
+    refused
+    /// Secrets that open no session: expired, ended, or never issued. A store can't distinguish them.
+    unknown_secrets {
+        unknown_secret() += 1 => WARN, "a secret was presented that opens no session";
+    }
+    /// Sessions that were presented by another user than the one they belong to.
+    foreign {
+        foreign(session: SessionId) += 1 => WARN, "a session was presented that belongs to another user";
+    }
+    /// Expired sessions that [`sweep`](crate::Sessions::sweep) removed.
+    swept {
+        expired(count: usize) += count as u64 => INFO, "expired sessions removed";
+    }
+    /// Sensitive data that were met under `sensitive_data: warn` or `deny`.
+    sensitive {
+        // No key where the key itself is sensitive.
+        sensitive(key: Option<&str>, kind: Kind) += 1 => WARN, "sensitive data in a session";
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+/// How a field appears in an event.
+#[cfg(feature = "tracing")]
+trait Shown {
+    fn shown(self) -> impl tracing::Value;
+}
+
+#[cfg(feature = "tracing")]
+macro_rules! shown {
+    ($($type:ty => |$value:ident| $shown:expr;)+) => {
+        $(impl Shown for $type {
+            fn shown(self) -> impl tracing::Value {
+                let $value = self;
+                $shown
+            }
+        })+
+    };
+}
+
+#[cfg(feature = "tracing")]
+shown! {
+    SessionId => |id| tracing::field::display(id);
+    Option<SessionId> => |id| id.map(tracing::field::display);
+    Option<&str> => |text| text;
+    Kind => |kind| tracing::field::display(kind);
+    usize => |count| count;
+}
+
+/// Moves the current span along with work for another thread.
+#[cfg(feature = "tower")]
+pub(crate) fn in_this_span<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    #[cfg(feature = "tracing")]
+    let work = {
+        let span = tracing::Span::current();
+        move || span.in_scope(work)
+    };
+    work
+}
+
+/// Logs a failure of the store or the system; its cause is logged nowhere else.
+pub(crate) fn failed(error: &Error) {
+    #[cfg(feature = "tracing")]
+    {
+        let cause = std::error::Error::source(error).map(tracing::field::display);
+        tracing::error!(target: TARGET, %error, cause, "a session failed");
+    }
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
+}

@@ -1,0 +1,383 @@
+//! Reading and writing the data of a session.
+
+use kstring::KString;
+use serde::de::DeserializeOwned;
+
+use super::Session;
+use super::key::check_key;
+use super::overlay::Seen;
+use super::state::{self, Base, State};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::observe;
+use crate::record::{Change, Op};
+use crate::sensitive::policy as guard;
+use crate::store::Committed;
+use crate::template::pins::Pins;
+use crate::value::{StoredValue, Value};
+
+impl Session {
+    /// The value under a key.
+    ///
+    /// # Errors
+    ///
+    /// - What the store says when it can't be reached; the first read asks it.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the stored value is damaged.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// assert_eq!(session.get("color")?, None);
+    /// session.set("color", "dark")?;
+    /// assert_eq!(session.get("color")?, Some("dark".into()));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn get(&self, key: &str) -> Result<Option<Value>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read(key);
+        state.value(key)
+    }
+
+    /// The value under a key as any type that serde can deserialize.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get), and [`ErrorKind::Value`](crate::ErrorKind::Value) if the value has another shape.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("step", 2)?;
+    /// assert_eq!(session.get_as::<u8>("step")?, Some(2));
+    /// assert!(session.get_as::<Vec<u8>>("step").is_err());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.get(key)?.map(|value| value.deserialize()).transpose()
+    }
+
+    /// Stores anything that serde can serialize, with its types. Nil removes the key.
+    ///
+    /// A key is 1 to 128 bytes of any text; templates write names of letters, digits, `_` and `-`.
+    ///
+    /// # Errors
+    ///
+    /// The value stored before stays.
+    ///
+    /// - [`ErrorKind::Key`](crate::ErrorKind::Key): the key is empty, too long or reserved (`session_id`, `size`).
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): a number that is not finite or beyond `i64`.
+    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): bytes, keys or nesting over the limit.
+    /// - [`ErrorKind::Sensitive`](crate::ErrorKind::Sensitive): with `sensitive_data: deny`, what looks like a password, a card
+    ///   number or the like; see [`SensitiveData`](crate::config::SensitiveData).
+    /// - [`ErrorKind::NoSession`](crate::ErrorKind::NoSession): there is no session here.
+    /// - What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{ErrorKind, MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// #[derive(serde::Serialize)]
+    /// struct Wizard { step: u8 }
+    ///
+    /// session.set("wizard", Wizard { step: 2 })?;
+    /// session.set("color", "dark")?;
+    /// assert_eq!(session.set("n", f64::NAN).unwrap_err().kind(), ErrorKind::Value);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn set<T: serde::Serialize>(&self, key: &str, value: T) -> Result<(), Error> {
+        self.check_key(key)?;
+        self.write(&KString::from_ref(key), Value::from_serialize(&value)?)
+    }
+
+    /// Stores a value under a key that was checked before; nil removes the key.
+    pub(crate) fn write(&self, key: &KString, value: Value) -> Result<(), Error> {
+        if matches!(value, Value::Nil) {
+            return self.remove(key).map(drop);
+        }
+        value.check(key).inspect_err(|error| self.refused(error))?;
+        self.write_stored(key, &value, StoredValue::from(&value))
+    }
+
+    /// The same for a value that was checked before, with its stored form.
+    pub(crate) fn write_stored(
+        &self,
+        key: &KString,
+        value: &Value,
+        stored: StoredValue,
+    ) -> Result<(), Error> {
+        self.change(|state, limits| {
+            let finding = guard::check(self.shared(), key, value)?;
+            let (overlay, record, serial) = state.parts();
+            overlay.set(key, stored, record, limits, serial)?;
+            guard::report(self.shared(), key, finding);
+            Ok(())
+        })
+    }
+
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut State, Limits) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut state = self.lock();
+        let limits = state.open_to_write(self.shared())?;
+        change(&mut state, limits).inspect_err(|error| self.refused(error))
+    }
+
+    fn check_key(&self, key: &str) -> Result<(), Error> {
+        check_key(key).inspect_err(|error| self.refused(error))
+    }
+
+    fn refused(&self, error: &Error) {
+        if let Some(shared) = self.shared() {
+            state::refused(shared, error);
+        }
+    }
+
+    /// Removes a key, and says whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoSession`](crate::ErrorKind::NoSession) where there is none, and what the store says when it can't be
+    /// reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("flash", "saved")?;
+    /// assert!(session.remove("flash")?);
+    /// assert!(!session.remove("flash")?);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn remove(&self, key: &str) -> Result<bool, Error> {
+        self.change(|state, _| {
+            state.note_read(key);
+            let (overlay, record, serial) = state.parts();
+            Ok(overlay.remove(key, record, serial))
+        })
+    }
+
+    /// Removes every key. The session itself goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`remove`](Self::remove).
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("a", 1)?;
+    /// session.clear()?;
+    /// assert!(session.keys()?.is_empty());
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn clear(&self) -> Result<(), Error> {
+        self.change(|state, _| {
+            state.overlay.clear();
+            Ok(())
+        })
+    }
+
+    /// Whether there is a value under a key.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// assert!(!sessions.open(None).contains("cart")?);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn contains(&self, key: &str) -> Result<bool, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read(key);
+        Ok(match state.overlay.see(key) {
+            Seen::Written(..) => true,
+            Seen::Removed => false,
+            Seen::Untouched => state
+                .record()
+                .is_some_and(|record| record.raw(key).is_some()),
+        })
+    }
+
+    /// All keys, sorted.
+    ///
+    /// # Errors
+    ///
+    /// What the store says when it can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("b", 1)?;
+    /// session.set("a", 2)?;
+    /// assert_eq!(session.keys()?, ["a", "b"]);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn keys(&self) -> Result<Vec<String>, Error> {
+        Ok(self.entries()?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// All keys with their values, sorted by key.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("a", 2)?;
+    /// assert_eq!(session.entries()?, [("a".to_owned(), 2.into())]);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn entries(&self) -> Result<Vec<(String, Value)>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read_of_all();
+        state.all()
+    }
+
+    /// How many keys there are.
+    pub(crate) fn size(&self) -> Result<usize, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read_of_all();
+        let (overlay, record, _) = state.parts();
+        Ok(overlay.keys(record))
+    }
+
+    /// Adds to a whole number, and says what it is now in this request. An absent key counts from
+    /// zero.
+    ///
+    /// The store adds to the number as it is at the commit, so parallel requests lose nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set); [`ErrorKind::Value`](crate::ErrorKind::Value) if there is something else than a whole
+    /// number, or the sum would leave `i64`.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// assert_eq!(session.increment("visits", 1)?, 1);
+    /// assert_eq!(session.increment("visits", 2)?, 3);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn increment(&self, key: &str, by: i64) -> Result<i64, Error> {
+        self.check_key(key)?;
+        self.change(|state, limits| {
+            state.note_read(key);
+            let current = state.value(key)?;
+            let finding = guard::check_sum(self.shared(), key, current.as_ref(), by)?;
+            let (overlay, record, serial) = state.parts();
+            let number = overlay.increment(
+                &KString::from_ref(key),
+                by,
+                current.as_ref(),
+                record,
+                limits,
+                serial,
+            )?;
+            guard::report(self.shared(), key, finding);
+            Ok(number)
+        })
+    }
+
+    /// Adds an element to the end of an array; an absent key is an empty one.
+    ///
+    /// The store appends to the array as it is at the commit, so parallel requests lose nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set`](Self::set); [`ErrorKind::Value`](crate::ErrorKind::Value) if there is something else than an array.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.append("searches", "boots")?;
+    /// session.append("searches", "socks")?;
+    /// assert_eq!(session.get("searches")?, Some(vec!["boots", "socks"].into()));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn append<T: serde::Serialize>(&self, key: &str, item: T) -> Result<(), Error> {
+        self.check_key(key)?;
+        let item = Value::from_serialize(&item)?;
+        self.change(|state, limits| {
+            let finding = guard::check_item(self.shared(), key, &item)?;
+            let (overlay, record, serial) = state.parts();
+            overlay.append(&KString::from_ref(key), item, record, limits, serial)?;
+            guard::report(self.shared(), key, finding);
+            Ok(())
+        })
+    }
+
+    /// Reads a key and removes it in one step: of two parallel requests only one gets the value.
+    /// For messages that must show exactly once.
+    ///
+    /// It happens at once and is not undone by [`discard`](Self::discard); inside a
+    /// [`transaction`](Self::transaction) it happens with the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get), and [`ErrorKind::NoSession`](crate::ErrorKind::NoSession) where there is none.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// # let session = sessions.open(None);
+    /// session.set("flash", "saved")?;
+    /// assert_eq!(session.take("flash")?, Some("saved".into()));
+    /// assert_eq!(session.take("flash")?, None);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn take(&self, key: &str) -> Result<Option<Value>, Error> {
+        self.change(|state, limits| {
+            state.note_read(key);
+            let seen = state.value(key)?;
+            let in_store = matches!(state.overlay.see(key), Seen::Untouched) && seen.is_some();
+            let (Base::Loaded(store_key, record), Some(shared), true, None) =
+                (&state.base, self.shared(), in_store, &state.reads)
+            else {
+                let (overlay, record, serial) = state.parts();
+                overlay.remove(key, record, serial);
+                return Ok(seen);
+            };
+            let mut change = Change::new(limits);
+            change.ops = [(KString::from_ref(key), Op::Take)].into_iter().collect();
+            let committed = shared.store.commit(store_key, &change, shared.now());
+            let committed = committed.inspect_err(observe::failed)?;
+            let loaded = record.version();
+            state.lose(key);
+            match committed {
+                Committed::Stored { mut taken, version } => {
+                    state::merged(shared, &change, loaded, version);
+                    Ok(taken.pop().map(|(_, value)| value))
+                }
+                Committed::Gone | Committed::Conflict => Ok(None),
+            }
+        })
+    }
+
+    /// The value under a key, lent for as long as the pins live.
+    pub(crate) fn read<'p>(&self, key: &str, pins: &'p Pins) -> Result<Option<&'p Value>, Error> {
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read(key);
+        match state.lend(key) {
+            Some((number, stored)) => pins.keep(number, || Value::decode(stored)).map(Some),
+            None => Ok(None),
+        }
+    }
+}
