@@ -33,8 +33,10 @@ pub enum ErrorKind {
     Unavailable,
     /// The store holds as many sessions as it may, or as many bytes.
     Full,
-    /// What the store holds can't be read.
+    /// A stored session is damaged.
     Corrupt,
+    /// A stored session was written by a newer program, in a form that this one can't read.
+    NewerForm,
 }
 
 /// The one error type of this crate.

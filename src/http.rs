@@ -87,8 +87,6 @@
 
 mod cookie;
 
-#[cfg(feature = "tower")]
-mod blocking;
 #[cfg(feature = "axum")]
 mod extract;
 #[cfg(feature = "tower")]
@@ -97,14 +95,10 @@ mod layer;
 mod run;
 #[cfg(feature = "tower")]
 mod scheme;
-#[cfg(feature = "tower")]
-mod service;
 
 #[cfg(feature = "axum")]
 pub use extract::MissingSessionLayer;
 #[cfg(feature = "tower")]
-pub use layer::SessionLayer;
+pub use layer::{ResponseFuture, SessionLayer, SessionService};
 #[cfg(feature = "tower")]
 pub use scheme::{PeerAddr, Tls};
-#[cfg(feature = "tower")]
-pub use service::{ResponseFuture, SessionService};

@@ -8,11 +8,40 @@ pub(crate) const MAX_KEY_BYTES: usize = 128;
 /// How deep arrays and objects may nest in a session value: 32 levels.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// How much a session may hold.
+/// The longest user name: 255 bytes.
+pub(crate) const MAX_USER_BYTES: usize = 255;
+
+/// The longest label of a session: 128 bytes.
+pub(crate) const MAX_LABEL_BYTES: usize = 128;
+
+/// How many bytes one request may write to a session of these limits, again and again: a template
+/// that writes and reads in a loop keeps every value that it has read until the render ends.
+pub(crate) fn write_budget(limits: Limits) -> usize {
+    limits.max_bytes.saturating_mul(256).max(1 << 20)
+}
+
+/// How much a session may hold: `max_bytes` and `max_keys` of the settings.
+///
+/// ```
+/// use liquid_session::store::Limits;
+///
+/// assert_eq!(Limits::default(), Limits { max_bytes: 4096, max_keys: 256 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    pub(crate) max_bytes: usize,
-    pub(crate) max_keys: usize,
+pub struct Limits {
+    /// The bytes of all keys and of all values in their stored form.
+    pub max_bytes: usize,
+    /// The number of keys.
+    pub max_keys: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 4096,
+            max_keys: 256,
+        }
+    }
 }
 
 /// How much a session holds: the bytes of its keys and values, and the number of keys.
@@ -23,7 +52,7 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// What it comes to when a value of so many bytes becomes one of so many; zero stands for none.
+    /// The size after a value of `before` bytes has become one of `after` bytes; zero is none.
     #[inline]
     pub(crate) fn with(mut self, key: &str, before: usize, after: usize) -> Self {
         if before > 0 {
@@ -39,14 +68,14 @@ impl Size {
 }
 
 impl Limits {
-    /// Whether a session of this size keeps to them.
+    /// Whether a session of this size is within the limits.
     #[inline]
     pub(crate) fn allow(&self, size: Size) -> bool {
         size.bytes <= self.max_bytes && size.keys <= self.max_keys
     }
 
-    /// Refuses what grows over a limit. A session may hold more since the limit was lowered: what makes
-    /// it no larger goes on.
+    /// Refuses a change that grows a session over a limit. A session may hold more because the limit
+    /// was lowered: changes that make it no larger are accepted.
     pub(crate) fn check(&self, key: Option<&str>, before: Size, after: Size) -> Result<(), Error> {
         let by = || key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
         let problem = if after.bytes > self.max_bytes.max(before.bytes) {

@@ -142,6 +142,13 @@ observed! {
     foreign {
         foreign(session: SessionId) += 1 => WARN, "a session was presented that belongs to another user";
     }
+    /// Records that could not be read: damaged ones, and those of a newer form.
+    unreadable {
+        // The session ID is not known if the record as a whole can't be read.
+        damaged(session: Option<SessionId>) += 1 => ERROR, "a damaged session was ended";
+        newer_form() += 1 => WARN, "a session was presented that only a newer program can read";
+        skipped(count: usize) += count as u64 => ERROR, "records that can't be read were skipped in the list of a user's sessions";
+    }
     /// Expired sessions that [`sweep`](crate::Sessions::sweep) removed.
     swept {
         expired(count: usize) += count as u64 => INFO, "expired sessions removed";

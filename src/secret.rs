@@ -32,8 +32,8 @@ const TEXT_LEN: usize = 43;
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// A new one.
-    pub(crate) fn generate() -> Result<Self, Error> {
+    /// A new secret; a renewed session stays in its shard.
+    pub(crate) fn generate(shard: Option<[u8; 2]>) -> Result<Self, Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|cause| {
             Error::with_source(
@@ -42,6 +42,9 @@ impl Secret {
                 cause,
             )
         })?;
+        if let Some(shard) = shard {
+            bytes[..2].copy_from_slice(&shard);
+        }
         Ok(Self(bytes))
     }
 
@@ -80,9 +83,12 @@ impl Secret {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// What the store files the session under.
+    /// The store key: the shard, then 30 bytes of the secret's SHA-256.
     pub(crate) fn store_key(&self) -> StoreKey {
-        StoreKey(Sha256::digest(self.0).into())
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&self.0[..2]);
+        key[2..].copy_from_slice(&Sha256::digest(self.0)[..30]);
+        StoreKey(key)
     }
 }
 
@@ -92,10 +98,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What a store files a session under: the SHA-256 of its [`Secret`].
+/// What a store files a session under: two bytes of its [`Secret`], the shard, and 30 bytes of the
+/// secret's SHA-256.
 ///
-/// A dump of the store opens no session: nobody finds the 32 random bytes behind a hash. Lookups
-/// compare hashes, so the time they take tells nothing of the secret.
+/// A dump of the store opens no session: 240 random bits can't be computed from a hash. Lookups
+/// compare hashes, so the time they take reveals nothing of the secret. A renewed session keeps its
+/// shard, so a store can keep all that belongs to one session in one place.
 ///
 /// ```
 /// use liquid_session::store::StoreKey;
@@ -119,13 +127,13 @@ impl StoreKey {
     }
 
     /// The bytes to write down.
-    ///
-    /// ```
-    /// # use liquid_session::store::StoreKey;
-    /// assert_eq!(StoreKey::from_bytes([1; 32]).as_bytes().len(), 32);
-    /// ```
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The first two bytes: equal for all keys that one session ever has.
+    pub const fn shard(&self) -> [u8; 2] {
+        [self.0[0], self.0[1]]
     }
 }
 
@@ -210,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_secret_reads_back_from_its_text_and_nothing_else_does() {
-        let secret = Secret::generate().unwrap();
+        let secret = Secret::generate(None).unwrap();
         let text = secret.expose();
         assert_eq!(Secret::parse(&text).unwrap().0, secret.0);
         assert!(Secret::parse(&text[1..]).is_none());
@@ -222,12 +230,16 @@ mod tests {
     }
 
     #[test]
-    fn the_store_key_is_the_sha_256_of_the_secret() {
+    fn the_store_key_is_the_shard_and_the_sha_256_of_the_secret() {
+        assert_eq!(
+            Secret::generate(Some([1, 2])).unwrap().store_key().shard(),
+            [1, 2]
+        );
         let key = Secret([0; 32]).store_key();
         let hex: String = key.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
             hex,
-            "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"
+            "000066687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f"
         );
     }
 }

@@ -1,10 +1,12 @@
 //! The session of one request.
 
+mod commit;
 mod data;
 mod identity;
 mod key;
 mod outcome;
-mod overlay;
+mod pending;
+pub(crate) mod queue;
 pub(crate) mod shared;
 mod state;
 mod transaction;
@@ -15,11 +17,12 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use commit::Attempt;
 pub use identity::Login;
 pub(crate) use key::check_key;
 pub use outcome::{Outcome, Status};
-use overlay::Overlay;
-use state::{Attempt, Base, Credential, State};
+pub(crate) use state::Savepoint;
+use state::{Base, Credential, State};
 
 use crate::error::{Error, ErrorKind};
 use crate::secret::Secret;
@@ -30,7 +33,7 @@ use shared::Shared;
 /// - **Lazy.** Opening asks no store; the first read or write loads the record, once.
 /// - **Live.** What was written is read at once, by Rust and by templates.
 /// - **One commit.** [`commit`](Self::commit) sends what the request did, and the store merges it
-///   into the record as it is by then. Nothing else is stored before, but for [`logout`](Self::logout)
+///   into the record as it is by then. Nothing else is stored before, except by [`logout`](Self::logout)
 ///   and [`take`](Self::take), which happen at once.
 ///
 /// Clones are the same session. A handle is for one request: open a new one for the next.
@@ -56,6 +59,8 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     shared: Option<Arc<Shared>>,
     state: Mutex<State>,
+    /// Held while a transaction runs.
+    transactions: Mutex<()>,
 }
 
 impl Session {
@@ -68,6 +73,7 @@ impl Session {
         Self(Arc::new(Inner {
             shared,
             state: Mutex::new(State::new(base)),
+            transactions: Mutex::new(()),
         }))
     }
 
@@ -87,7 +93,7 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn disabled(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(None, Base::Off(reason.into()))
+        Self::with(None, Base::Disabled(reason.into()))
     }
 
     /// Opens the session only for this user: if it belongs to another user, the visitor gets an
@@ -220,31 +226,63 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn commit(&self) -> Result<Outcome, Error> {
-        match self.lock().commit(self.shared())? {
+        let mut state = self.lock();
+        if state.transaction.is_some() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "a transaction commits by itself when it returns: don't call `commit` in it",
+            ));
+        }
+        match state.commit(self.shared())? {
             Attempt::Done(outcome) => Ok(outcome),
-            Attempt::Conflict => Err(transaction::conflict()),
+            Attempt::Conflict => Err(state.fail(transaction::conflict())),
         }
     }
 
-    /// What the cookie needs after all commits of this request, if anything; each answer is handed
-    /// out once. For a middleware that sends the cookie, whoever committed: the handler in a
-    /// [`transaction`](Self::transaction), or the middleware itself.
+    /// Ends the request: commits what it did or, if its answer is a failure, drops it. Returns what
+    /// the answer has to say about the cookie, whoever committed: this call, or a
+    /// [`transaction`](Self::transaction) before it. For the code between sessions and a web
+    /// framework; writes that follow fail, because the answer is on its way.
+    ///
+    /// A session that is damaged in the store is ended, and the cookie goes: the visitor's next
+    /// request works.
     ///
     /// ```
-    /// # use liquid_session::{Error, MemoryStore, SessionConfig, Sessions, Status};
+    /// # use liquid_session::{Answer, Error, MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// // The handler has its own commit, and does not look at the outcome.
+    /// let session = sessions.open(None);
     /// session.transaction(|session| session.increment("visits", 1))?;
     ///
-    /// // The middleware has nothing left to commit, and a cookie to send.
-    /// assert_eq!(session.commit()?.status(), Status::Unchanged);
-    /// assert!(session.unsent().and_then(|outcome| outcome.secret().cloned()).is_some());
-    /// assert!(session.unsent().is_none());
+    /// let finished = session.finish(Answer::Good);
+    /// assert!(finished.error.is_none());
+    /// assert!(finished.cookie.is_some(), "the transaction began a session");
+    /// assert!(session.set("late", 1).is_err());
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn unsent(&self) -> Option<Outcome> {
-        self.lock().unsent.take().map(|outcome| *outcome)
+    pub fn finish(&self, answer: Answer) -> Finished {
+        let mut state = self.lock();
+        let mut error = None;
+        if answer == Answer::Good {
+            error = state
+                .commit(self.shared())
+                .map_or_else(Some, |attempt| match attempt {
+                    Attempt::Done(_) => None,
+                    Attempt::Conflict => Some(transaction::conflict()),
+                });
+        }
+        if answer == Answer::Failed || error.is_some() {
+            if let Some(shared) = self.shared() {
+                state.end_damaged(shared);
+            }
+            state.forget_changes();
+            // Nothing is left to store; a logout's cookie may be left to remove.
+            let _ = state.commit(self.shared());
+        }
+        state.finished = true;
+        Finished {
+            cookie: state.unsent.take().map(|outcome| *outcome),
+            error,
+        }
     }
 
     /// Whether reads and the commit may wait for a disk or a network, so that async code moves them
@@ -259,29 +297,49 @@ impl Session {
         self.shared().is_some_and(|shared| shared.store.may_block())
     }
 
+    /// Whether [`finish`](Self::finish) will ask the store.
+    #[cfg(feature = "tower")]
+    pub(crate) fn needs_store(&self) -> bool {
+        self.shared()
+            .is_some_and(|shared| self.lock().needs_store(shared))
+    }
+
     /// The failure of the store that a template ran into, if any.
     pub(crate) fn failure(&self) -> Option<Error> {
-        match &self.lock().base {
-            Base::Failed(_, error) => Some(error.clone()),
-            _ => None,
-        }
+        self.lock().failure().cloned()
     }
 
-    /// What the request wrote so far, to come back to.
+    /// What the request has staged, to return to.
     pub(crate) fn savepoint(&self) -> Savepoint {
-        let state = self.lock();
-        let written = state.overlay.has_changes();
-        Savepoint(written.then(|| state.overlay.clone()))
+        self.lock().savepoint()
     }
 
-    /// Takes back what was written since.
-    pub(crate) fn roll_back(&self, savepoint: Savepoint) {
-        self.lock().restore(savepoint.0.unwrap_or_default());
+    /// Takes back what was staged since. What can't be applied to the current record any more is
+    /// dropped: it could not be committed either.
+    pub(crate) fn roll_back(&self, savepoint: &Savepoint) {
+        let limits = self.shared().map(|shared| shared.config.limits());
+        let _ = self.lock().restore(savepoint, limits.unwrap_or_default());
     }
 }
 
-/// Nothing, if nothing was written: most pages begin so.
-pub(crate) struct Savepoint(Option<Overlay>);
+/// Whether the answer to a request is worth its changes, for [`Session::finish`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The request succeeded.
+    Good,
+    /// The request failed: HTTP's 500 and above, or a page that could not be rendered.
+    Failed,
+}
+
+/// The result of [`Session::finish`].
+#[derive(Debug)]
+#[must_use = "the cookie that it may hold has to be sent"]
+pub struct Finished {
+    /// What the answer has to say about the cookie, for [`Sessions::set_cookie`](crate::Sessions::set_cookie).
+    pub cookie: Option<Outcome>,
+    /// Why nothing was stored. The answer should be an error then.
+    pub error: Option<Error>,
+}
 
 /// Without keys, values and the secret: it may end in a log.
 impl fmt::Debug for Session {

@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::observe::{Counters, Tally};
 use crate::secret::Secret;
 use crate::session::Session;
-use crate::session::shared::{Leases, Shared};
+use crate::session::queue::Queues;
+use crate::session::shared::Shared;
 use crate::store::{Revoke, SessionInfo, SessionStore};
 
 /// All sessions of an application: the store, the settings and the clock.
@@ -61,7 +62,7 @@ impl Sessions {
                 store,
                 config,
                 clock,
-                leases: Leases::default(),
+                queues: Queues::default(),
                 tally: Tally::default(),
             }),
         }
@@ -127,7 +128,7 @@ impl Sessions {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn user_sessions(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
-        self.shared.store.user_sessions(user, self.shared.now())
+        self.shared.user_sessions(user)
     }
 
     /// Ends sessions of a user and says how many (ASVS 5.0, 7.4.2, 7.4.3 and 7.5.2).
@@ -149,11 +150,7 @@ impl Sessions {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn revoke(&self, user: &str, which: Revoke) -> Result<usize, Error> {
-        let count = self.shared.store.revoke(user, which, self.shared.now())?;
-        if count > 0 {
-            self.shared.tally.revoked(count);
-        }
-        Ok(count)
+        self.shared.revoke(user, which, None)
     }
 
     /// Removes at most `max` expired sessions and says how many. Call it every minute or so, from a

@@ -1,71 +1,147 @@
-//! Where sessions are kept: the trait, what passes through it, and the stores of this crate.
+//! Where sessions are kept: the trait, its types, and the stores of this crate.
+//!
+//! A store loads records and puts one in the place of another if that has not changed since
+//! (compare and swap). What a request did is merged into a record by [`Change::apply`], in one place
+//! for all stores.
 
-#[cfg(all(fuzzing, feature = "redb", feature = "redis"))]
-#[doc(hidden)]
-pub mod fuzzing;
+mod commit;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "redis")]
 mod redis;
+pub(crate) mod users;
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+
+pub use memory::MemoryStore;
 
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisStore, RedisStoreBuilder};
-pub use memory::MemoryStore;
-
 use crate::clock::Timestamp;
 use crate::error::Error;
-pub use crate::record::{Applied, Change, Op, Record, RecordParts};
+pub use crate::limits::Limits;
+pub use crate::record::{Change, Lifetime, Op, Record, Touch};
 use crate::secret::SessionId;
 pub use crate::secret::StoreKey;
 pub use crate::value::StoredValue;
-use crate::value::Value;
 
-/// What became of a change that a store was asked to commit.
+/// How long a store remembers where a renewed session went: 60 seconds.
+const FORWARD_TIME: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a store has under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// A session that is not expired.
+    Found(Arc<Record>),
+    /// The session that was here has a new key. This opens nothing: it only lets a logout, a
+    /// revocation, and a commit that began before reach the session.
+    Moved(Forward),
+    /// Neither.
+    Absent,
+}
+
+/// Where a renewed session went. A store keeps it under the old key until its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// The key of the session since the renewal; in the same shard.
+    pub to: StoreKey,
+    /// Whether a login renewed it: then what was done before does not follow.
+    pub by_login: bool,
+    /// From this moment on the forward does not exist.
+    pub until: Timestamp,
+}
+
+impl Forward {
+    /// The forward that a change leaves when it moves a session at `now`.
+    pub fn new(to: StoreKey, change: &Change, now: Timestamp) -> Self {
+        Self {
+            to,
+            by_login: change.is_login(),
+            until: now + FORWARD_TIME,
+        }
+    }
+
+    /// Whether the forward still exists.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        now < self.until
+    }
+}
+
+/// One step on one key, all or nothing.
 ///
-/// ```
-/// use liquid_session::store::Committed;
-///
-/// fn must_run_again(committed: &Committed) -> bool {
-///     matches!(committed, Committed::Conflict)
-/// }
-/// assert!(!must_run_again(&Committed::Gone));
-/// ```
-#[derive(Clone, Debug, PartialEq)]
+/// Every variant but `Create` and `RemoveUnreadable` expects the record with the
+/// [version](Record::version) of `before`; anything else is not touched, and returned.
+#[derive(Clone, Copy, Debug)]
+pub enum Swap<'s> {
+    /// Stores the first record of a key that holds nothing.
+    Create(&'s Record),
+    /// Puts one record in the place of another.
+    Replace {
+        /// The record that the other was made from.
+        before: &'s Record,
+        /// The record to store. Its last use may be older than the stored one: the later counts,
+        /// with its deadline.
+        after: &'s Record,
+    },
+    /// Stores a record under the forward's key, and the forward under the old key.
+    Move {
+        /// The record under the old key.
+        before: &'s Record,
+        /// The record to store under the new key.
+        after: &'s Record,
+        /// What is left under the old key.
+        forward: Forward,
+    },
+    /// Removes a record, and the forwards that lead to it where the store knows them.
+    Remove(&'s Record),
+    /// Removes a record if it can't be read: damaged, or of a newer form.
+    RemoveUnreadable,
+}
+
+/// The answer to a [`Swap`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swapped {
+    /// It is done.
+    Done,
+    /// The record has another version: this one. Nothing was done.
+    Current(Arc<Record>),
+    /// The session has a new key. Nothing was done.
+    Moved(Forward),
+    /// There is no such session. Nothing was done.
+    Gone,
+}
+
+/// What became of a [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// It is stored.
     Stored {
-        /// What [`Op::Take`] found, by key.
-        taken: Vec<(String, Value)>,
-        /// The record's [version](Record::version) with the change in it. By it the handle counts
-        /// [merges](crate::Counters::merges).
-        version: u64,
+        /// The key that the session has now.
+        key: StoreKey,
+        /// Whether the record was another version than the one that the request had loaded.
+        merged: bool,
     },
     /// There is no such session any more: nothing is stored.
     Gone,
-    /// What a transaction had read has changed since: nothing is stored.
+    /// What the change expects has changed: nothing is stored.
     Conflict,
+    /// Other requests kept changing the record: nothing is stored, try again.
+    Busy,
+}
+
+/// A line of the index that leads from users to sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IndexLine {
+    /// The session.
+    pub id: SessionId,
+    /// A key that it has, or had before it was renewed.
+    pub key: StoreKey,
 }
 
 /// Which sessions of a user to end.
-///
-/// ```
-/// use liquid_session::store::{MemoryStore, Revoke};
-/// use liquid_session::{SessionConfig, Sessions};
-///
-/// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-/// let session = sessions.open(None);
-/// session.login("u1")?;
-/// session.commit()?;
-/// assert_eq!(sessions.revoke("u1", Revoke::All)?, 1);
-/// # Ok::<(), liquid_session::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoke {
     /// All of them.
@@ -77,15 +153,7 @@ pub enum Revoke {
 }
 
 impl Revoke {
-    /// Whether this session is meant.
-    ///
-    /// ```
-    /// # use liquid_session::{SessionId, store::Revoke};
-    /// let (this, other) = (SessionId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
-    /// assert!(Revoke::Others(this).means(other));
-    /// assert!(!Revoke::Others(this).means(this));
-    /// ```
-    pub fn means(&self, id: SessionId) -> bool {
+    pub(crate) fn includes(&self, id: SessionId) -> bool {
         match self {
             Self::All => true,
             Self::Others(kept) => *kept != id,
@@ -94,23 +162,11 @@ impl Revoke {
     }
 }
 
-/// One line in the list of a user's sessions.
-///
-/// ```
-/// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-/// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-/// # let session = sessions.open(None);
-/// session.login("u1")?;
-/// session.commit()?;
-/// let list = sessions.user_sessions("u1")?;
-/// assert_eq!(list.len(), 1);
-/// assert!(list[0].created <= list[0].last_used);
-/// # Ok::<(), liquid_session::Error>(())
-/// ```
+/// One session in the list of a user's sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// The public handle.
+    /// The public session ID.
     pub id: SessionId,
     /// When the session came into being.
     pub created: Timestamp,
@@ -118,6 +174,8 @@ pub struct SessionInfo {
     pub last_used: Timestamp,
     /// When it ends if it is not used again.
     pub deadline: Timestamp,
+    /// What its login called it; empty without a label.
+    pub label: String,
 }
 
 impl From<&Record> for SessionInfo {
@@ -127,6 +185,7 @@ impl From<&Record> for SessionInfo {
             created: record.created(),
             last_used: record.last_used(),
             deadline: record.deadline(),
+            label: record.label().to_owned(),
         }
     }
 }
@@ -136,73 +195,60 @@ impl From<&Record> for SessionInfo {
 /// A store keeps three promises, and the acceptance suite in the module `testing` (behind the
 /// feature of that name) checks each:
 ///
-/// - **Merge.** [`commit`](Self::commit) applies a change to the record as it is at that moment, in
-///   one atomic step with everything that hangs on it: deadline, user index, key.
-/// - **No revival.** Only a change that [`creates`](Change::creates) may bring a record into being;
-///   every other one finds the record or answers [`Committed::Gone`].
-/// - **Exact end.** A record whose deadline has come is never handed out and never changed.
+/// - **Compare and swap.** [`swap`](Self::swap) replaces the version that it expects and no other,
+///   in one atomic step.
+/// - **No revival.** Only [`Swap::Create`] stores a record where none was, and only under a key
+///   that holds nothing.
+/// - **Exact end.** A record whose [deadline](Record::deadline) has come is never handed out and
+///   never replaced. A store knows no settings.
 ///
-/// Calls are synchronous, because rendering is. Whoever calls from async code moves them to a
-/// blocking thread when [`blocks`](Self::may_block) says so.
+/// Beside the records, a store keeps an index from users to sessions. A session that has a user is
+/// always in it: the line is added before the record is stored, or in one step with it. It may name
+/// sessions that are gone.
+///
+/// Calls are synchronous, because rendering is. Async code moves them to a blocking thread when
+/// [`may_block`](Self::may_block) says so.
+///
+/// `Arc<S>` and `Box<S>` are stores too, also with `S = dyn SessionStore`.
 ///
 /// # Errors
 ///
-/// Every method answers with an [`Error`] whose text names no address, key or value, and keeps the
-/// cause as its source: kind [`Unavailable`](crate::ErrorKind::Unavailable) when the store can't be
-/// reached, [`Full`](crate::ErrorKind::Full) when it has no room,
-/// [`Corrupt`](crate::ErrorKind::Corrupt) when it can't read what it holds.
+/// The text of an error names no address, key or value; the cause is its source.
+///
+/// - [`Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+/// - [`Full`](crate::ErrorKind::Full): it has no room.
+/// - [`Corrupt`](crate::ErrorKind::Corrupt), [`NewerForm`](crate::ErrorKind::NewerForm): it holds a
+///   record that can't be read, as [`Record::from_bytes`] says.
 ///
 /// # Example
 ///
-/// A whole store of one's own, with the suite, is in `examples/custom_store.rs`.
-///
-/// ```
-/// use liquid_session::clock::{Clock, SystemClock};
-/// use liquid_session::store::{MemoryStore, SessionStore, StoreKey};
-///
-/// let store = MemoryStore::new();
-/// let nobody = StoreKey::from_bytes([0; 32]);
-/// assert!(store.load(&nobody, SystemClock.now())?.is_none());
-/// # Ok::<(), liquid_session::Error>(())
-/// ```
+/// `examples/custom_store.rs` is a complete store with its test.
 pub trait SessionStore: Send + Sync + 'static {
-    /// The record under a key, if there is one that has not expired.
+    /// What is stored under a key.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error>;
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error>;
 
-    /// Applies a change to the record as it is now, or creates it if the change
-    /// [`creates`](Change::creates) one. All or nothing.
-    ///
-    /// When the change [renews](Change::renew_to), the record moves to the new key in the same step,
-    /// and the old key is gone.
+    /// Takes one step on one key, and changes the user's index with it.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error>;
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error>;
 
-    /// Records a use: moves the last use to `now`, never back, and writes no data. `false` if there
-    /// is no such session.
+    /// Records a use as [`Record::touch`] does, without a new version, and puts the session into the
+    /// user's index if its line was lost. Does nothing to a session that is gone, and creates none.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error>;
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error>;
 
-    /// Ends a session. `false` if there is no such session.
+    /// The index lines of a user. They may name sessions that are gone, have moved, or belong to
+    /// another user by now.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error>;
+    fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error>;
 
-    /// The sessions of a user that have not expired, in any order.
-    #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error>;
-
-    /// Ends sessions of a user, and says how many.
-    #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error>;
-
-    /// Removes at most `max` expired records, the longest expired first, and says how many.
-    ///
-    /// Other calls wait for no more than a small part of the work.
+    /// Removes at most `max` expired or unreadable records, and returns how many. A record of a
+    /// newer form stays.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error>;
 
-    /// Shows every record that has not expired, in any order, until `visit` says `false`. For
-    /// operators; it reads everything.
+    /// Visits every record that is not expired, in any order, until `visit` returns `false`, and
+    /// skips what can't be read. For operators: it reads everything.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn scan(
         &self,
@@ -210,56 +256,92 @@ pub trait SessionStore: Send + Sync + 'static {
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error>;
 
-    /// Whether calls may wait for a disk or a network. Async code then calls from a blocking thread.
+    /// Whether the store answers.
+    #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
+    fn ping(&self) -> Result<(), Error>;
+
+    /// Whether calls may wait for a disk or a network.
     fn may_block(&self) -> bool {
         true
     }
 
-    /// Asks for the lease of a session, under which transactions of *other processes* queue.
+    /// Whether the store removes expired records by itself. [`sweep`](Self::sweep) then may find
+    /// none.
+    fn expires_by_itself(&self) -> bool {
+        false
+    }
+
+    /// Merges a change into the current record, or creates a session if the change says so.
     ///
-    /// The handle queues the threads of its own process by itself, so a store that no other process
-    /// shares keeps this default, which grants at once. Exactness never rests on a lease: it only
-    /// saves attempts. `None` means that somebody else has it for now.
+    /// `loaded` is the record that the request had loaded from this key, if any: without a parallel
+    /// change, the commit is one [`swap`](Self::swap). Implemented for every store; one that can
+    /// apply a change under a lock of its own may override it.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
-    fn lease(&self, _key: &StoreKey, _for_at_most: Duration) -> Result<Option<Lease>, Error> {
-        Ok(Some(Lease::new(|| {})))
+    fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
+        commit::by_swapping(self, key, change, loaded, now)
     }
 }
 
-/// A session's lease; dropping it gives it back.
-///
-/// ```
-/// use std::sync::atomic::{AtomicBool, Ordering};
-/// use liquid_session::store::Lease;
-///
-/// static GIVEN_BACK: AtomicBool = AtomicBool::new(false);
-/// drop(Lease::new(|| GIVEN_BACK.store(true, Ordering::SeqCst)));
-/// assert!(GIVEN_BACK.load(Ordering::SeqCst));
-/// ```
-pub struct Lease(Option<Box<dyn FnOnce() + Send>>);
+macro_rules! forward_to_pointee {
+    ($($pointer:ident),+) => {
+        $(impl<S: SessionStore + ?Sized> SessionStore for $pointer<S> {
+            fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
+                (**self).load(key, now)
+            }
 
-impl Lease {
-    /// A lease that is given back by calling this.
-    ///
-    /// ```
-    /// # use liquid_session::store::Lease;
-    /// let lease = Lease::new(|| println!("given back"));
-    /// ```
-    pub fn new(give_back: impl FnOnce() + Send + 'static) -> Self {
-        Self(Some(Box::new(give_back)))
-    }
+            fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+                (**self).swap(key, swap, now)
+            }
+
+            fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+                (**self).touch(key, touch)
+            }
+
+            fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
+                (**self).user_index(user, now)
+            }
+
+            fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
+                (**self).sweep(now, max)
+            }
+
+            fn scan(
+                &self,
+                now: Timestamp,
+                visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
+            ) -> Result<(), Error> {
+                (**self).scan(now, visit)
+            }
+
+            fn ping(&self) -> Result<(), Error> {
+                (**self).ping()
+            }
+
+            fn may_block(&self) -> bool {
+                (**self).may_block()
+            }
+
+            fn expires_by_itself(&self) -> bool {
+                (**self).expires_by_itself()
+            }
+
+            fn commit(
+                &self,
+                key: &StoreKey,
+                change: &Change,
+                loaded: Option<Arc<Record>>,
+                now: Timestamp,
+            ) -> Result<Committed, Error> {
+                (**self).commit(key, change, loaded, now)
+            }
+        })+
+    };
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(give_back) = self.0.take() {
-            give_back();
-        }
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lease(..)")
-    }
-}
+forward_to_pointee!(Arc, Box);

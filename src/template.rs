@@ -2,10 +2,11 @@
 
 pub mod filters;
 mod globals;
+mod handoff;
 mod lenient;
-pub(crate) mod pins;
+mod pins;
 mod tags;
-pub(crate) mod value;
+mod value;
 mod view;
 
 pub use globals::Bound;

@@ -1,7 +1,10 @@
-use crate::error::Error;
-use crate::session::Session;
+use std::panic;
 
-use super::blocking;
+use tokio::runtime::Handle;
+
+use crate::error::{Error, ErrorKind};
+use crate::observe;
+use crate::session::Session;
 
 impl Session {
     /// Renders a page, with its layout, in a [`transaction`](Self::transaction): counters and
@@ -57,7 +60,30 @@ impl Session {
     {
         let session = self.clone();
         let work = move || session.attempt(render);
-        let (page, _outcome) = blocking::run(self.may_block(), work).await??;
+        let (page, _outcome) = blocking(self.may_block(), work).await??;
         Ok(page)
     }
+}
+
+/// Runs work that may wait for a store on a blocking thread, and other work in place.
+pub(super) async fn blocking<T: Send + 'static>(
+    may_block: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let Some(runtime) = may_block.then(Handle::try_current).and_then(Result::ok) else {
+        return Ok(work());
+    };
+    let work = observe::in_this_span(work);
+    runtime.spawn_blocking(work).await.map_err(|ended| {
+        match ended.try_into_panic() {
+            // As if it had happened here.
+            Ok(payload) => panic::resume_unwind(payload),
+            Err(cause) => {
+                let problem = "the server is shutting down: the session was not reached";
+                let error = Error::with_source(ErrorKind::Unavailable, problem, cause);
+                observe::failed(&error);
+                error
+            }
+        }
+    })
 }

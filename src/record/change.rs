@@ -1,4 +1,4 @@
-//! What a request did, and how it meets the record as it is by then.
+//! What a request did, and how it merges into the current record.
 
 mod merge;
 
@@ -6,42 +6,25 @@ use std::fmt;
 use std::time::Duration;
 
 use kstring::KString;
-#[cfg(feature = "redis")]
-pub(crate) use merge::not_an;
 pub(crate) use merge::{add, append};
 use smallvec::SmallVec;
 
-use super::{Entries, Record, millis};
+use super::lifetime::Lifetime;
+use super::{Entries, Owner, Record, new_version};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::secret::{SessionId, StoreKey};
+use crate::store::Forward;
 use crate::value::{StoredValue, Value};
 
 /// What a request did to one key.
-///
-/// ```
-/// use liquid_session::store::Op;
-///
-/// fn describe(op: &Op) -> String {
-///     match op {
-///         Op::Set(value) => format!("set to {} bytes", value.len()),
-///         Op::Remove => "removed".to_owned(),
-///         Op::Take => "read and removed".to_owned(),
-///         Op::Increment(by) => format!("{by} more"),
-///         Op::Append(items) => format!("{} elements more", items.len()),
-///     }
-/// }
-/// assert_eq!(describe(&Op::Increment(2)), "2 more");
-/// ```
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Stores a value.
     Set(StoredValue),
     /// Removes the key.
     Remove,
-    /// Removes the key and hands out what was there.
-    Take,
     /// Adds to a whole number; an absent key counts from zero.
     Increment(i64),
     /// Adds elements to the end of an array; an absent key is an empty one.
@@ -50,273 +33,242 @@ pub enum Op {
 
 /// What a request did to a session, for [`SessionStore::commit`](crate::store::SessionStore::commit).
 ///
-/// A change is what was *done*, never a copy of the record: a store applies it to the record as it
-/// is by then, so two requests that write different keys both keep their writes. A store that holds
-/// whole records does that with [`create`](Self::create) and [`apply`](Self::apply), under its lock
-/// or in its transaction; a store that merges by itself reads the parts.
+/// A change is what was *done*, never a copy of the record: it is applied to the record as it is at
+/// the commit, so two requests that write different keys both keep their writes.
+///
+/// ```
+/// use std::time::Duration;
+/// use liquid_session::clock::Timestamp;
+/// use liquid_session::store::{Change, Lifetime, Limits};
+/// use liquid_session::SessionId;
+///
+/// let begin = Change::new(Limits::default(), Lifetime::new(Duration::from_secs(60)))
+///     .create(SessionId::from_bytes([1; 16]))
+///     .set("color", &"dark".into());
+/// let mut record = begin.created(Timestamp::from_millis(0))?.expect("it creates a session");
+///
+/// let count = Change::new(Limits::default(), Lifetime::new(Duration::from_secs(60)))
+///     .increment("visits", 1);
+/// assert!(count.apply(&mut record, Timestamp::from_millis(5))?);
+/// assert_eq!(record.get("color")?, Some("dark".into()));
+/// assert_eq!(record.get("visits")?, Some(1.into()));
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Change {
     pub(crate) clear: bool,
     pub(crate) ops: Ops,
-    pub(crate) limits: Limits,
-    extra: Option<Box<Extra>>,
+    limits: Limits,
+    lifetime: Lifetime,
+    /// The version that the request had loaded; 0 if it had loaded none.
+    pub(crate) loaded: u64,
+    rare: Option<Box<Rare>>,
 }
 
-/// What few changes have: apart, so that the others are quick to make and to move.
+/// Rare parts, boxed to keep `Change` small.
 #[derive(Clone, Default)]
-pub(crate) struct Extra {
-    pub(crate) create: Option<NewSession>,
-    pub(crate) expect: Vec<(KString, Option<Box<[u8]>>)>,
-    pub(crate) expect_version: Option<u64>,
-    pub(crate) renew_to: Option<StoreKey>,
-    pub(crate) user: Option<Box<str>>,
-    pub(crate) idle_timeout: Option<Duration>,
+struct Rare {
+    create: Option<SessionId>,
+    expected: Vec<(KString, Option<Box<[u8]>>)>,
+    expected_version: Option<u64>,
+    renew_to: Option<StoreKey>,
+    login: Option<Owner>,
 }
 
-/// Most requests write a few keys: no allocation for those.
+/// Operations sorted by key, each key once. Two take no allocation.
 pub(crate) type Ops = SmallVec<[(KString, Op); 2]>;
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewSession {
-    pub(crate) id: SessionId,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) absolute_timeout: Option<Duration>,
-}
-
-/// What became of a [`Change`] that was applied to a record.
-///
-/// ```
-/// use liquid_session::clock::Timestamp;
-/// use liquid_session::store::{Applied, Change, Record};
-/// use liquid_session::Error;
-///
-/// fn merge(change: &Change, record: &mut Record, now: Timestamp) -> Result<bool, Error> {
-///     match change.apply(record, now)? {
-///         Applied::Changed { taken: _ } => Ok(true),
-///         Applied::Conflict => Ok(false),
-///     }
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub enum Applied {
-    /// The record holds the change; write it back.
-    Changed {
-        /// What [`Op::Take`] found, by key.
-        taken: Vec<(String, Value)>,
-    },
-    /// Something that the request had read has changed since: the record is as it was.
-    Conflict,
-}
-
 impl Change {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// A change that does nothing yet, under these limits and timeouts.
+    pub fn new(limits: Limits, lifetime: Lifetime) -> Self {
         Self {
             clear: false,
             ops: Ops::new(),
             limits,
-            extra: None,
+            lifetime,
+            loaded: 0,
+            rare: None,
         }
     }
 
-    pub(crate) fn extra(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
-    fn get<'c, T>(&'c self, part: impl FnOnce(&'c Extra) -> Option<T>) -> Option<T> {
-        part(self.extra.as_deref()?)
+    /// Begins a session with this session ID. Only such a change may create a record.
+    #[must_use]
+    pub fn create(mut self, id: SessionId) -> Self {
+        self.rare().create = Some(id);
+        self
     }
 
-    /// Whether this begins a session. Its key is new and random; only such a change may create a
-    /// record.
-    ///
-    /// ```
-    /// # use liquid_session::store::Change;
-    /// fn may_insert(change: &Change) -> bool {
-    ///     change.creates()
-    /// }
-    /// ```
-    pub fn creates(&self) -> bool {
-        self.get(|extra| extra.create.as_ref()).is_some()
+    /// Removes every key before the other operations are applied.
+    #[must_use]
+    pub fn clear(mut self) -> Self {
+        self.clear = true;
+        self
     }
 
-    /// Whether every key goes, before [`ops`](Self::ops) are applied.
-    ///
-    /// ```
-    /// # use liquid_session::store::Change;
-    /// fn keeps_other_keys(change: &Change) -> bool {
-    ///     !change.clears()
-    /// }
-    /// ```
-    pub fn clears(&self) -> bool {
-        self.clear
+    /// Stores a value.
+    #[must_use]
+    pub fn set(self, key: &str, value: &Value) -> Self {
+        self.with(key, Op::Set(StoredValue::from(value)))
     }
 
-    /// What was done to single keys, sorted by key, each key once.
-    ///
-    /// ```
-    /// # use liquid_session::store::Change;
-    /// fn touched_keys(change: &Change) -> Vec<&str> {
-    ///     change.ops().map(|(key, _)| key).collect()
-    /// }
-    /// ```
-    pub fn ops(&self) -> impl Iterator<Item = (&str, &Op)> {
-        self.ops.iter().map(|(key, op)| (key.as_str(), op))
+    /// Removes a key.
+    #[must_use]
+    pub fn remove(self, key: &str) -> Self {
+        self.with(key, Op::Remove)
     }
 
-    /// What a transaction read: keys with the stored form of the value that each must still have,
-    /// `None` for absent. Anything else is a conflict.
-    ///
-    /// ```
-    /// # use liquid_session::store::{Change, Record};
-    /// fn holds(change: &Change, record: &Record) -> bool {
-    ///     change.expected().all(|(key, value)| record.raw(key) == value)
-    /// }
-    /// ```
-    pub fn expected(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
-        let expected = self.extra.as_ref().map(|extra| &extra.expect[..]);
-        expected
-            .unwrap_or_default()
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_deref()))
+    /// Adds to a whole number.
+    #[must_use]
+    pub fn increment(self, key: &str, by: i64) -> Self {
+        self.with(key, Op::Increment(by))
     }
 
-    /// The version that the record must still have, when a transaction read the session as a whole.
-    ///
-    /// ```
-    /// # use liquid_session::store::{Change, Record};
-    /// fn holds(change: &Change, record: &Record) -> bool {
-    ///     change.expected_version().is_none_or(|version| version == record.version())
-    /// }
-    /// ```
-    pub fn expected_version(&self) -> Option<u64> {
-        self.get(|extra| extra.expect_version)
+    /// Adds elements to the end of an array.
+    #[must_use]
+    pub fn append(self, key: &str, items: impl IntoIterator<Item = Value>) -> Self {
+        self.with(key, Op::Append(items.into_iter().collect()))
     }
 
-    /// The key to file the record under from now on; the old key dies in the same step.
-    ///
-    /// ```
-    /// # use liquid_session::store::Change;
-    /// fn moves(change: &Change) -> bool {
-    ///     change.renew_to().is_some()
-    /// }
-    /// ```
-    pub fn renew_to(&self) -> Option<StoreKey> {
-        self.get(|extra| extra.renew_to)
+    /// The last operation on a key counts.
+    fn with(mut self, key: &str, op: Op) -> Self {
+        match self.ops.binary_search_by(|(k, _)| k.as_str().cmp(key)) {
+            Ok(at) => self.ops[at].1 = op,
+            Err(at) => self.ops.insert(at, (KString::from_ref(key), op)),
+        }
+        self
     }
 
-    /// Who signs in with this change.
-    ///
-    /// ```
-    /// # use liquid_session::store::Change;
-    /// fn signs_in(change: &Change) -> bool {
-    ///     change.user().is_some()
-    /// }
-    /// ```
-    pub fn user(&self) -> Option<&str> {
-        self.get(|extra| extra.user.as_deref())
+    /// Makes the change a conflict unless the key still has this stored form; `None` is absent.
+    #[must_use]
+    pub fn expect(mut self, key: &str, stored: Option<&[u8]>) -> Self {
+        let expected = (KString::from_ref(key), stored.map(Into::into));
+        self.rare().expected.push(expected);
+        self
     }
 
-    /// The idle timeout that the session has from now on, if this change sets one.
-    ///
-    /// ```
-    /// # use liquid_session::store::Change;
-    /// fn lengthens(change: &Change) -> bool {
-    ///     change.idle_timeout() > Some(std::time::Duration::from_secs(3600))
-    /// }
-    /// ```
-    pub fn idle_timeout(&self) -> Option<Duration> {
-        self.get(|extra| extra.idle_timeout)
+    /// Makes the change a conflict unless the record still has this version.
+    #[must_use]
+    pub fn expect_version(mut self, version: u64) -> Self {
+        self.rare().expected_version = Some(version);
+        self
     }
 
-    /// How many bytes the session may hold after the change, and how many keys. One that holds more
-    /// already, because a limit was lowered, may hold as much as it does.
-    ///
-    /// ```
-    /// # use liquid_session::store::Change;
-    /// fn max_bytes(change: &Change) -> usize {
-    ///     change.limits().0
-    /// }
-    /// ```
-    pub fn limits(&self) -> (usize, usize) {
-        (self.limits.max_bytes, self.limits.max_keys)
+    /// Moves the session to a new store key, in the same shard as its present one.
+    #[must_use]
+    pub fn renew(mut self, to: StoreKey) -> Self {
+        self.rare().renew_to = Some(to);
+        self
     }
 
-    /// Whether the version counts it.
-    pub(crate) fn changes_data(&self) -> bool {
-        self.clear || !self.ops.is_empty()
+    /// Signs in a user. Without [`create`](Self::create) the change also has to
+    /// [`renew`](Self::renew).
+    #[must_use]
+    pub fn login(self, user: &str, idle_timeout: Option<Duration>) -> Self {
+        self.with_owner(Owner {
+            user: user.into(),
+            idle_timeout,
+            label: Box::default(),
+            persistent: false,
+        })
     }
 
-    /// The record that this change begins, or `None` if it may only meet one that is there.
+    pub(crate) fn with_owner(mut self, owner: Owner) -> Self {
+        self.rare().login = Some(owner);
+        self
+    }
+
+    /// The record that this change begins; `None` if it does not [`create`](Self::create) one.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) and [`ErrorKind::Value`](crate::ErrorKind::Value), as for [`apply`](Self::apply).
-    ///
-    /// ```
-    /// # use liquid_session::{Error, clock::Timestamp, store::{Change, Record}};
-    /// fn first(change: &Change, now: Timestamp) -> Result<Option<Record>, Error> {
-    ///     change.create(now)
-    /// }
-    /// ```
-    pub fn create(&self, now: Timestamp) -> Result<Option<Record>, Error> {
-        let Some(new) = self.get(|extra| extra.create.as_ref()) else {
+    /// Those of [`apply`](Self::apply).
+    pub fn created(&self, now: Timestamp) -> Result<Option<Record>, Error> {
+        let Some(id) = self.rare.as_deref().and_then(|rare| rare.create) else {
             return Ok(None);
         };
         let mut record = Record {
-            id: new.id,
+            id,
             version: 0,
             created: now,
             last_used: now,
-            idle_timeout: millis(new.idle_timeout),
-            ends: new
-                .absolute_timeout
-                .map_or(Timestamp::MAX, |timeout| now + timeout),
-            user: None,
+            deadline: now,
+            owner: None,
             data: Entries::empty(),
         };
         self.apply(&mut record, now)?;
         Ok(Some(record))
     }
 
-    /// Merges the change into the record as it is now. On a conflict or an error the record stays as
-    /// it was.
+    /// Merges the change into a record. `false` is a conflict: something that the request had read
+    /// has changed. On a conflict or an error the record stays as it was.
     ///
-    /// A commit is a use: the last use moves with it when [`Record::touch_due`] says so.
+    /// A change counts as a use as soon as a use is [due](Record::touch_due).
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): the merged session would go over a limit, and be larger than it was.
-    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): `increment` or `append` met a value of another type, or the number
-    ///   would leave `i64`.
+    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): the merged session would go over a limit, and
+    ///   be larger than it was.
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): `increment` or `append` met a value of another
+    ///   type, or the number would leave `i64`.
     /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): a value that had to be read is damaged.
+    pub fn apply(&self, record: &mut Record, now: Timestamp) -> Result<bool, Error> {
+        if let Some(rare) = self.rare.as_deref() {
+            let mut expected = rare.expected.iter();
+            let as_expected = rare.expected_version.is_none_or(|v| v == record.version)
+                && expected.all(|(key, value)| record.raw(key) == value.as_deref());
+            if !as_expected {
+                return Ok(false);
+            }
+        }
+        if let Some(owner) = self.rare.as_deref().and_then(|rare| rare.login.as_ref()) {
+            owner.check()?;
+        }
+        if self.clear || !self.ops.is_empty() {
+            self.merge(record)?;
+        }
+        record.version = new_version();
+        match self.rare.as_deref() {
+            Some(rare) if rare.login.is_some() || rare.create.is_some() => {
+                record.owner = rare.login.clone().map(Box::new).or(record.owner.take());
+                record.use_now(&self.lifetime, now);
+            }
+            _ if record.touch_due(&self.lifetime, now).is_some() => {
+                record.use_now(&self.lifetime, now);
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// The version of the record that the request had loaded; 0 if it had loaded none. The store's
+    /// answer compares it, to tell a merge from a change of what the request saw.
+    pub fn loaded_version(&self) -> u64 {
+        self.loaded
+    }
+
+    /// Whether this signs in a user.
+    pub fn is_login(&self) -> bool {
+        self.rare
+            .as_deref()
+            .is_some_and(|rare| rare.login.is_some())
+    }
+
+    /// The store key that the session moves to.
     ///
-    /// ```
-    /// # use liquid_session::{Error, clock::Timestamp, store::{Applied, Change, Record}};
-    /// fn merge(change: &Change, record: &mut Record, now: Timestamp) -> Result<Applied, Error> {
-    ///     change.apply(record, now)
-    /// }
-    /// ```
-    pub fn apply(&self, record: &mut Record, now: Timestamp) -> Result<Applied, Error> {
-        let as_expected = self.expected_version().is_none_or(|v| v == record.version)
-            && self.expected().all(|(key, value)| record.raw(key) == value);
-        if !as_expected {
-            return Ok(Applied::Conflict);
-        }
-        let taken = if self.changes_data() {
-            self.merge(record)?
-        } else {
-            Vec::new()
-        };
-        if let Some(user) = self.user() {
-            record.user = Some(user.into());
-        }
-        if let Some(timeout) = self.idle_timeout() {
-            record.idle_timeout = millis(timeout);
-        }
-        if record.touch_due(now) {
-            record.touch(now);
-        }
-        Ok(Applied::Changed { taken })
+    /// `followed` says that a [`Forward`] led to the record: then another request has renewed the
+    /// session already, and only a login moves it again.
+    pub fn renew_to(&self, followed: bool) -> Option<StoreKey> {
+        let to = self.rare.as_deref()?.renew_to?;
+        (!followed || self.is_login()).then_some(to)
+    }
+
+    /// Whether this change may follow a forward. What was done before a login does not cross it.
+    pub fn follows(&self, forward: &Forward) -> bool {
+        !forward.by_login
     }
 }
 
@@ -324,10 +276,9 @@ impl Change {
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Change")
-            .field("creates", &self.creates())
-            .field("clears", &self.clear)
+            .field("clear", &self.clear)
             .field("ops", &self.ops.len())
-            .field("renews", &self.renew_to().is_some())
+            .field("is_login", &self.is_login())
             .finish_non_exhaustive()
     }
 }

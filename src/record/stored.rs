@@ -1,187 +1,198 @@
 //! The stored form of a record.
+//!
+//! ```text
+//! form (1) | version tag (8) | last use (6) | creation (6) | deadline (6) | flags (1) | session ID (16)
+//! user: length (1), text | idle timeout (6)? | label: length (1), text ?      only with a user
+//! entries
+//! ```
+//!
+//! Numbers are little endian, times are milliseconds since 1970. What a store compares or moves by
+//! itself stands at a fixed place in front: the version tag at 1, the last use at 9, the deadline
+//! at 21.
 
-use std::fmt;
 use std::time::Duration;
 
-use super::{Entries, Record, millis};
+use super::{Entries, Owner, Record};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
-use crate::limits::MAX_KEY_BYTES;
 use crate::secret::SessionId;
 
-/// The version of the stored form that this crate writes. To add version 2: bump this, keep
-/// reading 1 in [`Record::from_bytes`], add files to `fixtures/records/`, never edit those there.
-/// A store that keeps these bytes raises the version of its own form with it, so that an older
-/// program refuses the whole store instead of single records (`store/redb/tables.rs`).
-const VERSION: u8 = 1;
+/// The form that this crate writes. To add form 2: raise this, keep reading 1 in
+/// [`Record::from_bytes`], and add files to `fixtures/records/`; never edit those that are there.
+const FORM: u8 = 1;
+
+const HEADER: usize = 44;
+
+const USER: u8 = 1;
+const OWN_TIMEOUT: u8 = 2;
+const LABEL: u8 = 4;
+const PERSISTENT: u8 = 8;
 
 impl Record {
-    /// The stored form, version 1; [`from_bytes`](Self::from_bytes) reads it back.
+    /// The stored form; [`from_bytes`](Self::from_bytes) reads it.
     ///
     /// ```
-    /// # use liquid_session::{Error, store::Record};
-    /// fn copy(record: &Record) -> Result<Record, Error> {
-    ///     Record::from_bytes(&record.to_bytes())
-    /// }
+    /// use std::time::Duration;
+    /// use liquid_session::clock::Timestamp;
+    /// use liquid_session::store::{Change, Lifetime, Limits, Record};
+    /// use liquid_session::SessionId;
+    ///
+    /// let record = Change::new(Limits::default(), Lifetime::new(Duration::from_secs(60)))
+    ///     .create(SessionId::from_bytes([1; 16]))
+    ///     .set("color", &"dark".into())
+    ///     .created(Timestamp::from_millis(0))?
+    ///     .expect("it creates a session");
+    /// assert_eq!(Record::from_bytes(&record.to_bytes())?, record);
+    /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
-        let user = self.user.as_deref().unwrap_or_default();
-        let mut out = Vec::with_capacity(64 + user.len() + self.data.as_bytes().len());
-        out.push(VERSION);
-        out.extend_from_slice(self.id.as_bytes());
-        for number in [
-            self.version,
-            self.created.as_millis(),
-            self.last_used.as_millis(),
-            self.idle_timeout,
-            self.ends.as_millis(),
-        ] {
-            out.extend_from_slice(&number.to_le_bytes());
+        let data = self.data.as_bytes();
+        let mut out =
+            Vec::with_capacity(HEADER + self.user().map_or(0, |u| u.len() + 8) + data.len());
+        out.push(FORM);
+        out.extend_from_slice(&self.version.to_le_bytes());
+        for time in [self.last_used, self.created, self.deadline] {
+            put(&mut out, time.as_millis());
         }
-        out.push(u8::from(self.user.is_some()));
-        out.extend_from_slice(&(user.len() as u32).to_le_bytes());
-        out.extend_from_slice(user.as_bytes());
-        out.extend_from_slice(self.data.as_bytes());
+        let flags = out.len();
+        out.push(0);
+        out.extend_from_slice(self.id.as_bytes());
+        if let Some(owner) = self.owner.as_deref() {
+            out[flags] = USER;
+            put_text(&mut out, &owner.user);
+            if let Some(timeout) = owner.idle_timeout {
+                out[flags] |= OWN_TIMEOUT;
+                put(
+                    &mut out,
+                    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+                );
+            }
+            if !owner.label.is_empty() {
+                out[flags] |= LABEL;
+                put_text(&mut out, &owner.label);
+            }
+            if owner.persistent {
+                out[flags] |= PERSISTENT;
+            }
+        }
+        out.extend_from_slice(data);
         out
     }
 
-    /// Reads a stored form, of this version or an older one. Any bytes are safe to read.
+    /// Reads a stored form. Any bytes are safe to read.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] for bytes that are damaged or of a newer version.
+    /// - [`ErrorKind::NewerForm`] for a form that only a newer program reads.
+    /// - [`ErrorKind::Corrupt`] for any other bytes.
     ///
     /// ```
     /// use liquid_session::{ErrorKind, store::Record};
     ///
     /// let error = Record::from_bytes(b"\x09from the future").unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::Corrupt);
+    /// assert_eq!(error.kind(), ErrorKind::NewerForm);
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "a stored session is of version 9, this program reads version 1: run a newer program",
+    ///     "a stored session has form 9, this program reads form 1: run a newer program",
     /// );
     /// ```
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         match bytes.first() {
-            Some(&VERSION) => {}
-            Some(newer) => return Err(of_version(newer)),
-            None => return Err(damaged()),
+            Some(&FORM) => Self::read(&bytes[1..]).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Corrupt,
+                    "a stored session can't be read: the record is damaged",
+                )
+            }),
+            Some(&newer @ 2..) => Err(Error::new(
+                ErrorKind::NewerForm,
+                format!(
+                    "a stored session has form {newer}, this program reads form {FORM}: run a newer program"
+                ),
+            )),
+            _ => Err(Error::new(
+                ErrorKind::Corrupt,
+                "a stored session can't be read: the record is damaged",
+            )),
         }
-        Self::read_v1(&bytes[1..]).ok_or_else(damaged)
     }
 
-    fn read_v1(mut rest: &[u8]) -> Option<Self> {
-        let id = SessionId::from_bytes(chunk(&mut rest)?);
-        let mut numbers = [0; 5];
-        for number in &mut numbers {
-            *number = u64::from_le_bytes(chunk(&mut rest)?);
+    fn read(mut rest: &[u8]) -> Option<Self> {
+        let version = u64::from_le_bytes(take(&mut rest)?);
+        let [last_used, created, deadline] = [
+            take_time(&mut rest)?,
+            take_time(&mut rest)?,
+            take_time(&mut rest)?,
+        ];
+        let [flags] = take(&mut rest)?;
+        let id = SessionId::from_bytes(take(&mut rest)?);
+        let known = USER | OWN_TIMEOUT | LABEL | PERSISTENT;
+        if flags & !known != 0 || (flags & USER == 0 && flags != 0) {
+            return None;
         }
-        let [signed_in] = chunk(&mut rest)?;
-        let user_len = u32::from_le_bytes(chunk(&mut rest)?) as usize;
-        let (user, data) = rest.split_at_checked(user_len)?;
-        let user = std::str::from_utf8(user).ok()?;
-        let [version, created, last_used, idle_timeout, ends] = numbers;
+        let owner = if flags & USER == 0 {
+            None
+        } else {
+            let user = take_text(&mut rest)?;
+            let idle_timeout = if flags & OWN_TIMEOUT == 0 {
+                None
+            } else {
+                Some(Duration::from_millis(take_number(&mut rest)?))
+            };
+            let label = if flags & LABEL == 0 {
+                Box::default()
+            } else {
+                take_text(&mut rest)?
+            };
+            Some(Box::new(Owner {
+                user,
+                idle_timeout,
+                label,
+                persistent: flags & PERSISTENT != 0,
+            }))
+        };
         Some(Self {
             id,
             version,
-            created: Timestamp::from_millis(created),
-            last_used: Timestamp::from_millis(last_used),
-            idle_timeout,
-            ends: Timestamp::from_millis(ends),
-            user: match signed_in {
-                0 if user.is_empty() => None,
-                1 => Some(user.into()),
-                _ => return None,
-            },
-            data: Entries::from_bytes(data)?,
-        })
-    }
-
-    /// Puts a record together from its parts, for stores that keep each key by itself.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Corrupt`] if a key is longer than 128 bytes.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use liquid_session::clock::Timestamp;
-    /// use liquid_session::store::{Record, RecordParts};
-    /// use liquid_session::SessionId;
-    ///
-    /// let record = Record::from_parts(RecordParts {
-    ///     id: SessionId::from_bytes([1; 16]),
-    ///     version: 1,
-    ///     created: Timestamp::from_millis(0),
-    ///     last_used: Timestamp::from_millis(0),
-    ///     idle_timeout: Duration::from_secs(60),
-    ///     ends: Timestamp::MAX,
-    ///     user: None,
-    ///     data: vec![("color".to_owned(), b"sdark".to_vec())],
-    /// })?;
-    /// assert_eq!(record.get("color")?, Some("dark".into()));
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
-    pub fn from_parts(mut parts: RecordParts) -> Result<Self, Error> {
-        parts.data.sort_unstable();
-        parts.data.dedup_by(|a, b| a.0 == b.0);
-        if parts.data.iter().any(|(key, _)| key.len() > MAX_KEY_BYTES) {
-            return Err(damaged());
-        }
-        Ok(Self {
-            id: parts.id,
-            version: parts.version,
-            created: parts.created,
-            last_used: parts.last_used,
-            idle_timeout: millis(parts.idle_timeout),
-            ends: parts.ends,
-            user: parts.user.map(Into::into),
-            data: Entries::build(
-                parts
-                    .data
-                    .iter()
-                    .map(|(key, value)| (key.as_str(), value.as_slice())),
-            ),
+            created,
+            last_used,
+            deadline,
+            owner,
+            data: Entries::from_bytes(rest)?,
         })
     }
 }
 
-/// What [`Record::from_parts`] puts together.
-///
-/// See there for an example.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "each is the method of `Record` of that name")]
-pub struct RecordParts {
-    pub id: SessionId,
-    pub version: u64,
-    pub created: Timestamp,
-    pub last_used: Timestamp,
-    pub idle_timeout: Duration,
-    pub ends: Timestamp,
-    pub user: Option<String>,
-    /// Keys and the stored forms of their values, in any order.
-    pub data: Vec<(String, Vec<u8>)>,
+/// Six bytes hold the milliseconds of nine thousand years.
+fn put(out: &mut Vec<u8>, number: u64) {
+    let bytes = number.min((1 << 48) - 1).to_le_bytes();
+    out.extend_from_slice(&bytes[..6]);
 }
 
-/// For a stored form that only a newer program reads.
-pub(crate) fn of_version(newer: impl fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        format!(
-            "a stored session is of version {newer}, this program reads version {VERSION}: run a newer program"
-        ),
-    )
+/// Users and labels are shorter than 256 bytes.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.push(text.len() as u8);
+    out.extend_from_slice(text.as_bytes());
 }
 
-pub(crate) fn damaged() -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        "a stored session can't be read: the record is damaged",
-    )
-}
-
-fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, tail) = rest.split_first_chunk()?;
     *rest = tail;
     Some(*head)
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u64> {
+    let [a, b, c, d, e, f] = take(rest)?;
+    Some(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+}
+
+fn take_time(rest: &mut &[u8]) -> Option<Timestamp> {
+    take_number(rest).map(Timestamp::from_millis)
+}
+
+fn take_text(rest: &mut &[u8]) -> Option<Box<str>> {
+    let [len] = take(rest)?;
+    let (text, tail) = rest.split_at_checked(usize::from(len))?;
+    *rest = tail;
+    std::str::from_utf8(text).ok().map(Into::into)
 }

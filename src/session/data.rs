@@ -1,19 +1,19 @@
 //! Reading and writing the data of a session.
 
+use std::sync::Arc;
+
 use kstring::KString;
 use serde::de::DeserializeOwned;
 
 use super::Session;
 use super::key::check_key;
-use super::overlay::Seen;
-use super::state::{self, Base, State};
+use super::shared::Shared;
+use super::state::{Base, State};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::observe;
-use crate::record::{Change, Op};
+use crate::observe::{self, count};
 use crate::sensitive::policy as guard;
-use crate::store::Committed;
-use crate::template::pins::Pins;
+use crate::store::{Loaded, Swap, Swapped};
 use crate::value::{StoredValue, Value};
 
 impl Session {
@@ -101,7 +101,7 @@ impl Session {
         self.write_stored(key, &value, StoredValue::from(&value))
     }
 
-    /// The same for a value that was checked before, with its stored form.
+    /// Stores a value that was checked before, with its stored form.
     pub(crate) fn write_stored(
         &self,
         key: &KString,
@@ -110,8 +110,8 @@ impl Session {
     ) -> Result<(), Error> {
         self.change(|state, limits| {
             let finding = guard::check(self.shared(), key, value)?;
-            let (overlay, record, serial) = state.parts();
-            overlay.set(key, stored, record, limits, serial)?;
+            let (pending, record) = state.parts();
+            pending.set(key, stored, record, limits)?;
             guard::report(self.shared(), key, finding);
             Ok(())
         })
@@ -132,7 +132,7 @@ impl Session {
 
     fn refused(&self, error: &Error) {
         if let Some(shared) = self.shared() {
-            state::refused(shared, error);
+            shared.refused(error);
         }
     }
 
@@ -155,8 +155,8 @@ impl Session {
     pub fn remove(&self, key: &str) -> Result<bool, Error> {
         self.change(|state, _| {
             state.note_read(key);
-            let (overlay, record, serial) = state.parts();
-            Ok(overlay.remove(key, record, serial))
+            let (pending, record) = state.parts();
+            Ok(pending.remove(key, record))
         })
     }
 
@@ -177,7 +177,11 @@ impl Session {
     /// ```
     pub fn clear(&self) -> Result<(), Error> {
         self.change(|state, _| {
-            state.overlay.clear();
+            state.note_read_of_all();
+            // Where a session is, another request may have added keys that this one has not seen.
+            if state.record().is_some() || !state.pending.is_empty() {
+                state.pending.clear();
+            }
             Ok(())
         })
     }
@@ -198,13 +202,7 @@ impl Session {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read(key);
-        Ok(match state.overlay.see(key) {
-            Seen::Written(..) => true,
-            Seen::Removed => false,
-            Seen::Untouched => state
-                .record()
-                .is_some_and(|record| record.raw(key).is_some()),
-        })
+        Ok(state.stored(key).is_some())
     }
 
     /// All keys, sorted.
@@ -223,7 +221,10 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn keys(&self) -> Result<Vec<String>, Error> {
-        Ok(self.entries()?.into_iter().map(|(key, _)| key).collect())
+        let mut state = self.lock();
+        state.open(self.shared())?;
+        state.note_read_of_all();
+        Ok(state.keys())
     }
 
     /// All keys with their values, sorted by key.
@@ -244,16 +245,15 @@ impl Session {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read_of_all();
-        state.all()
+        state.values()
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub(crate) fn size(&self) -> Result<usize, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read_of_all();
-        let (overlay, record, _) = state.parts();
-        Ok(overlay.keys(record))
+        Ok(state.pending.keys())
     }
 
     /// Adds to a whole number, and says what it is now in this request. An absent key counts from
@@ -280,15 +280,8 @@ impl Session {
             state.note_read(key);
             let current = state.value(key)?;
             let finding = guard::check_sum(self.shared(), key, current.as_ref(), by)?;
-            let (overlay, record, serial) = state.parts();
-            let number = overlay.increment(
-                &KString::from_ref(key),
-                by,
-                current.as_ref(),
-                record,
-                limits,
-                serial,
-            )?;
+            let (pending, record) = state.parts();
+            let number = pending.increment(&KString::from_ref(key), by, record, limits)?;
             guard::report(self.shared(), key, finding);
             Ok(number)
         })
@@ -316,8 +309,8 @@ impl Session {
         let item = Value::from_serialize(&item)?;
         self.change(|state, limits| {
             let finding = guard::check_item(self.shared(), key, &item)?;
-            let (overlay, record, serial) = state.parts();
-            overlay.append(&KString::from_ref(key), item, record, limits, serial)?;
+            let (pending, record) = state.parts();
+            pending.append(&KString::from_ref(key), item, record, limits)?;
             guard::report(self.shared(), key, finding);
             Ok(())
         })
@@ -346,38 +339,77 @@ impl Session {
         self.change(|state, limits| {
             state.note_read(key);
             let seen = state.value(key)?;
-            let in_store = matches!(state.overlay.see(key), Seen::Untouched) && seen.is_some();
-            let (Base::Loaded(store_key, record), Some(shared), true, None) =
-                (&state.base, self.shared(), in_store, &state.reads)
-            else {
-                let (overlay, record, serial) = state.parts();
-                overlay.remove(key, record, serial);
-                return Ok(seen);
-            };
-            let mut change = Change::new(limits);
-            change.ops = [(KString::from_ref(key), Op::Take)].into_iter().collect();
-            let committed = shared.store.commit(store_key, &change, shared.now());
-            let committed = committed.inspect_err(observe::failed)?;
-            let loaded = record.version();
-            state.lose(key);
-            match committed {
-                Committed::Stored { mut taken, version } => {
-                    state::merged(shared, &change, loaded, version);
-                    Ok(taken.pop().map(|(_, value)| value))
+            let immediate = state.transaction.is_none() && state.record().is_some();
+            match (&seen, self.shared()) {
+                (Some(_), Some(shared)) if immediate => take_now(state, key, limits, shared),
+                _ => {
+                    let (pending, record) = state.parts();
+                    pending.remove(key, record);
+                    Ok(seen)
                 }
-                Committed::Gone | Committed::Conflict => Ok(None),
             }
         })
     }
 
-    /// The value under a key, lent for as long as the pins live.
-    pub(crate) fn read<'p>(&self, key: &str, pins: &'p Pins) -> Result<Option<&'p Value>, Error> {
+    /// Shows the stored form of the value under a key.
+    #[inline]
+    pub(crate) fn read<T>(
+        &self,
+        key: &str,
+        show: impl FnOnce(Option<&[u8]>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read(key);
-        match state.lend(key) {
-            Some((number, stored)) => pins.keep(number, || Value::decode(stored)).map(Some),
-            None => Ok(None),
+        let shown = show(state.stored(key));
+        state.note_damage(shown)
+    }
+}
+
+/// Removes a key from the store, and returns what it held at that moment with the pending changes
+/// applied.
+fn take_now(
+    state: &mut State,
+    key: &str,
+    limits: Limits,
+    shared: &Shared,
+) -> Result<Option<Value>, Error> {
+    loop {
+        let taken = state.value(key)?;
+        let (Base::Loaded(store_key, record), Some(stored)) = (&state.base, state.stored(key))
+        else {
+            return Ok(None);
+        };
+        let (store_key, record, size) = (*store_key, record.clone(), stored.len());
+        if record.raw(key).is_none() {
+            state.pending.forget(key, size);
+            return Ok(taken);
         }
+        let after = record.without(key);
+        let swap = Swap::Replace {
+            before: &record,
+            after: &after,
+        };
+        let now = shared.now();
+        let swapped = shared.store.swap(&store_key, swap, now);
+        let (store_key, current) = match swapped.inspect_err(observe::failed)? {
+            Swapped::Done => {
+                state.pending.forget(key, size);
+                state.base = Base::Loaded(store_key, Arc::new(after));
+                count(&shared.tally.commits, 1);
+                return Ok(taken);
+            }
+            Swapped::Current(record) => (store_key, record),
+            Swapped::Moved(forward) if !forward.by_login => {
+                match shared.store.load(&forward.to, now)? {
+                    Loaded::Found(record) => (forward.to, record),
+                    _ => return Ok(None),
+                }
+            }
+            Swapped::Moved(_) | Swapped::Gone => return Ok(None),
+        };
+        // Another request has changed the session: look again.
+        state.pending = state.pending.rebase(Some(&current), limits)?;
+        state.base = Base::Loaded(store_key, current);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Session;
 use crate::error::{Error, ErrorKind};
+use crate::record::Owner;
 use crate::secret::SessionId;
 use crate::store::{Revoke, SessionInfo};
 
@@ -23,24 +24,31 @@ use crate::store::{Revoke, SessionInfo};
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Login {
-    user: Box<str>,
-    idle_timeout: Option<Duration>,
-}
+pub struct Login(Owner);
 
 impl Login {
     /// Signs in this user, with the idle timeout of the settings.
     pub fn new(user: impl Into<String>) -> Self {
-        Self {
+        Self(Owner {
             user: user.into().into(),
             idle_timeout: None,
-        }
+            label: Box::default(),
+            persistent: false,
+        })
+    }
+
+    /// Calls the session something in the list of the user's sessions, such as `Firefox on Linux`: at
+    /// most 128 bytes.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.0.label = label.into().into();
+        self
     }
 
     /// Gives the session an idle timeout of its own.
     #[must_use]
     pub fn timeout(mut self, idle: Duration) -> Self {
-        self.idle_timeout = Some(idle);
+        self.0.idle_timeout = Some(idle);
         self
     }
 }
@@ -90,9 +98,7 @@ impl Session {
     pub fn user(&self) -> Result<Option<String>, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
-        let staged = state.login.as_ref().map(|login| &*login.0);
-        let user = staged.or_else(|| state.record().and_then(|record| record.user()));
-        Ok(user.map(str::to_owned))
+        Ok(state.user().map(str::to_owned))
     }
 
     /// Gives the session a new secret at the commit: same data, same creation time, and the old
@@ -142,28 +148,30 @@ impl Session {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
-        let Login { user, idle_timeout } = login.into();
-        if idle_timeout.is_some_and(|timeout| timeout.as_millis() == 0) {
+        let Login(mut owner) = login.into();
+        if owner
+            .idle_timeout
+            .is_some_and(|timeout| timeout.as_millis() == 0)
+        {
             return Err(Error::new(
                 ErrorKind::Config,
                 "an idle timeout must be at least a millisecond, found zero",
             ));
         }
-        self.sign_in(&user, idle_timeout)
-    }
-
-    fn sign_in(&self, user: &str, idle_timeout: Option<Duration>) -> Result<(), Error> {
+        owner.check()?;
         self.change(|state, _| {
-            let staged = state.login.as_ref().map(|login| &*login.0);
-            let bound_to = staged.or_else(|| state.record().and_then(|record| record.user()));
-            let mut idle_timeout = idle_timeout;
-            if bound_to.is_some_and(|bound| bound != user) {
-                // Not only what this request has seen: another one of the former user may write.
-                state.overlay.clear_all();
-                // Nor is the former user's idle timeout this one's.
-                idle_timeout = idle_timeout.or(self.shared().map(|shared| shared.config.timeout()));
+            match state.user() {
+                Some(user) if *user != *owner.user => {
+                    // Also what another request of the former user writes meanwhile.
+                    state.pending.clear();
+                }
+                // Signing in again keeps the idle timeout of the session.
+                Some(_) if owner.idle_timeout.is_none() => {
+                    owner.idle_timeout = state.idle_timeout();
+                }
+                _ => {}
             }
-            state.login = Some(Box::new((user.into(), idle_timeout)));
+            state.login = Some(Box::new(owner));
             Ok(())
         })
     }
@@ -211,7 +219,7 @@ impl Session {
     /// ```
     pub fn user_sessions(&self) -> Result<Vec<SessionInfo>, Error> {
         match (self.shared(), self.user()?) {
-            (Some(shared), Some(user)) => shared.store.user_sessions(&user, shared.now()),
+            (Some(shared), Some(user)) => shared.user_sessions(&user),
             _ => Ok(Vec::new()),
         }
     }
@@ -237,16 +245,9 @@ impl Session {
     /// ```
     pub fn revoke_others(&self) -> Result<usize, Error> {
         let id = self.id()?;
+        let key = self.lock().key();
         match (self.shared(), self.user()?, id) {
-            (Some(shared), Some(user), Some(id)) => {
-                let count = shared
-                    .store
-                    .revoke(&user, Revoke::Others(id), shared.now())?;
-                if count > 0 {
-                    shared.tally.revoked(count);
-                }
-                Ok(count)
-            }
+            (Some(shared), Some(user), Some(id)) => shared.revoke(&user, Revoke::Others(id), key),
             _ => Ok(0),
         }
     }

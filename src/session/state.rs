@@ -1,67 +1,62 @@
-//! Where a handle stands between opening and commit.
-
-mod commit;
+//! Where a session stands between opening and commit.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::{self, ThreadId};
 
 use kstring::KString;
 
-pub(super) use commit::{Attempt, merged, refused};
-
 use super::outcome::Outcome;
-use super::overlay::{Overlay, Seen};
+use super::pending::{Pending, Seen};
+use super::shared::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::observe::{self, count};
-use crate::record::Record;
+use crate::record::{Owner, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
-use crate::session::shared::Shared;
+use crate::store::users::{self, Ended};
+use crate::store::{Loaded, Swap, Swapped};
 use crate::value::Value;
 
 pub(super) struct State {
     pub(super) base: Base,
-    pub(super) overlay: Overlay,
-    /// Counts every base and every written value: what a view pins, it pins by this number.
-    pub(super) serial: u64,
-    /// The number of the present base.
-    base_serial: u64,
+    pub(super) pending: Pending,
     pub(super) renew: bool,
-    pub(super) login: Option<Box<StagedLogin>>,
-    /// The visitor came with a cookie of ours, or was sent one.
-    has_cookie: bool,
-    /// The session was ended by this request: its cookie goes, whatever comes after.
-    ended: bool,
+    pub(super) login: Option<Box<Owner>>,
+    /// The key of the cookie that the visitor came with.
+    cookie: Credential,
+    /// The visitor has a cookie of ours: came with it, or was sent one.
+    pub(super) has_cookie: bool,
+    /// How often this request ended a session. What was staged before stays dropped.
+    pub(super) logouts: u32,
+    /// The session was ended by this request: its cookie goes, whatever follows.
+    pub(super) ended: bool,
     pub(super) accessed: bool,
     /// Who the host says the visitor is.
     pub(super) visitor: Option<Box<str>>,
-    /// The handle that the session will have, once something asked for it.
-    new_id: Option<SessionId>,
-    /// What a transaction has read.
-    pub(super) reads: Option<Box<Reads>>,
-    /// The last outcome that says something of the cookie, until somebody asks for it: whoever
-    /// committed may have dropped it.
+    /// The ID that a new session will have, once it was read.
+    pub(super) new_id: Option<SessionId>,
+    pub(super) transaction: Option<Box<Transaction>>,
+    /// A value that could not be read.
+    damage: Option<Error>,
+    /// The last outcome that concerns the cookie, until the answer is sent: a handler that committed
+    /// may have dropped it.
     pub(super) unsent: Option<Box<Outcome>>,
+    /// The answer has been sent.
+    pub(super) finished: bool,
 }
 
-/// Marks the number of a written value; other numbers are positions in a record.
-const WRITTEN: u64 = 1 << 63;
-
-/// Who signs in, and the idle timeout that goes with it.
-pub(super) type StagedLogin = (Box<str>, Option<Duration>);
-
-/// The record under the changes.
+/// The record under the pending changes.
 pub(super) enum Base {
     /// There is no session here, for this reason.
-    Off(Cow<'static, str>),
-    /// Nobody has asked the store yet.
+    Disabled(Cow<'static, str>),
+    /// The store was not asked yet.
     Unopened(Credential),
     /// There is none: no cookie, or a secret that the store does not know.
     Absent,
-    /// This one.
     Loaded(StoreKey, Arc<Record>),
-    /// The store could not be read.
+    /// The store could not be read or written.
     Failed(Credential, Error),
     /// It ended while the request was running.
     Gone,
@@ -70,12 +65,14 @@ pub(super) enum Base {
 #[derive(Clone)]
 pub(super) enum Credential {
     None,
+    /// From the cookie.
     Secret(Secret),
+    /// Of a session that this request has met.
     Key(StoreKey),
 }
 
 impl Credential {
-    pub(super) fn key(&self) -> Option<StoreKey> {
+    fn key(&self) -> Option<StoreKey> {
         match self {
             Self::None => None,
             Self::Secret(secret) => Some(secret.store_key()),
@@ -84,36 +81,64 @@ impl Credential {
     }
 }
 
-#[derive(Default)]
-pub(super) struct Reads {
-    keys: Vec<KString>,
-    whole: bool,
+/// What a request had staged at some point.
+pub(crate) struct Savepoint {
+    pending: Option<Pending>,
+    renew: bool,
+    login: Option<Box<Owner>>,
+    logouts: u32,
 }
 
-impl Reads {
-    fn note(&mut self, key: &str) {
-        if let Err(at) = self.keys.binary_search_by(|k| k.as_str().cmp(key)) {
-            self.keys.insert(at, KString::from_ref(key));
+impl Savepoint {
+    pub(super) fn has_changes(&self) -> bool {
+        self.pending.is_some()
+    }
+}
+
+/// A transaction that is running.
+pub(super) struct Transaction {
+    thread: ThreadId,
+    pub(super) keys: Vec<KString>,
+    /// The session was read as a whole.
+    pub(super) whole: bool,
+}
+
+impl Transaction {
+    pub(super) fn new() -> Self {
+        Self {
+            thread: thread::current().id(),
+            keys: Vec::new(),
+            whole: false,
         }
+    }
+
+    pub(super) fn is_of_this_thread(&self) -> bool {
+        self.thread == thread::current().id()
     }
 }
 
 impl State {
     pub(super) fn new(base: Base) -> Self {
+        let cookie = match &base {
+            Base::Unopened(credential) => credential.clone(),
+            _ => Credential::None,
+        };
         Self {
-            has_cookie: matches!(base, Base::Unopened(Credential::Secret(_))),
+            has_cookie: matches!(cookie, Credential::Secret(_)),
             base,
-            overlay: Overlay::default(),
-            serial: 0,
-            base_serial: 0,
+            cookie,
+            pending: Pending::default(),
             renew: false,
             login: None,
+            logouts: 0,
             ended: false,
             accessed: false,
             visitor: None,
             new_id: None,
-            reads: None,
+            transaction: None,
+            damage: None,
             unsent: None,
+            finished: false,
         }
     }
 
@@ -124,7 +149,7 @@ impl State {
         }
     }
 
-    /// The key of the session, as far as it is known without a store call.
+    /// The store key, as far as it is known without a store call.
     pub(super) fn key(&self) -> Option<StoreKey> {
         match &self.base {
             Base::Unopened(credential) | Base::Failed(credential, _) => credential.key(),
@@ -133,31 +158,26 @@ impl State {
         }
     }
 
-    fn rest_on(&mut self, base: Base) {
+    pub(super) fn rebase_on(&mut self, base: Base) {
         self.base = base;
-        self.serial += 1;
-        self.base_serial = self.serial;
-        self.begin_anew();
+        self.reset_pending();
     }
 
-    /// Drops what the request did so far.
-    fn begin_anew(&mut self) {
-        let (overlay, record, _) = self.parts();
-        // In place: mostly there is nothing to drop.
-        overlay.reset(record);
+    fn reset_pending(&mut self) {
+        let (pending, record) = self.parts();
+        pending.reset(record);
     }
 
-    /// What a write needs: where it goes, what is under it, and the last number given to a value.
     #[inline]
-    pub(super) fn parts(&mut self) -> (&mut Overlay, Option<&Record>, &mut u64) {
+    pub(super) fn parts(&mut self) -> (&mut Pending, Option<&Record>) {
         let record = match &self.base {
             Base::Loaded(_, record) => Some(&**record),
             _ => None,
         };
-        (&mut self.overlay, record, &mut self.serial)
+        (&mut self.pending, record)
     }
 
-    /// Asks the store, the first time that something needs it.
+    /// Asks the store at the first touch.
     #[inline]
     pub(super) fn open(&mut self, shared: Option<&Shared>) -> Result<(), Error> {
         self.accessed = true;
@@ -172,49 +192,76 @@ impl State {
     }
 
     fn load(&mut self, credential: Credential, shared: &Shared) -> Result<(), Error> {
-        let Some(key) = credential.key() else {
-            self.rest_on(Base::Absent);
+        let Some(mut key) = credential.key() else {
+            self.rebase_on(Base::Absent);
             return Ok(());
         };
-        count(&shared.tally.loads, 1);
-        match shared.store.load(&key, shared.now()) {
-            Ok(Some(record)) => {
-                // A session opens only for its own user (SECURITY 18).
-                let foreign = matches!(
-                    (&self.visitor, record.user()),
-                    (Some(visitor), Some(user)) if **visitor != *user
-                );
-                self.rest_on(if foreign {
-                    shared.tally.foreign(record.id());
-                    Base::Absent
-                } else {
-                    Base::Loaded(key, record)
-                });
-                Ok(())
-            }
-            Ok(None) => {
-                // This very handle has met the session before, so it has ended since.
-                let ended = matches!(credential, Credential::Key(_));
-                if !ended {
-                    shared.tally.unknown_secret();
+        let met_before = matches!(credential, Credential::Key(_));
+        let now = shared.now();
+        loop {
+            count(&shared.tally.loads, 1);
+            let base = match shared.store.load(&key, now) {
+                Ok(Loaded::Found(record)) if record.ends_under(&shared.lifetime(), now) => None,
+                Ok(Loaded::Found(record)) => {
+                    // A session opens only for its own user (SECURITY 18).
+                    let foreign = matches!(
+                        (&self.visitor, record.user()),
+                        (Some(visitor), Some(user)) if **visitor != *user
+                    );
+                    if foreign {
+                        shared.tally.foreign(record.id());
+                        Some(Base::Absent)
+                    } else {
+                        Some(Base::Loaded(key, record))
+                    }
                 }
-                self.rest_on(if ended { Base::Gone } else { Base::Absent });
-                Ok(())
-            }
-            Err(error) => {
-                observe::failed(&error);
-                self.rest_on(Base::Failed(credential, error.clone()));
-                Err(error)
-            }
+                Ok(Loaded::Moved(forward)) if met_before && !forward.by_login => {
+                    key = forward.to;
+                    continue;
+                }
+                Ok(Loaded::Moved(_) | Loaded::Absent) => None,
+                Err(error) if error.kind() == ErrorKind::NewerForm => {
+                    shared.tally.newer_form();
+                    Some(Base::Absent)
+                }
+                Err(error) => {
+                    observe::failed(&error);
+                    self.rebase_on(Base::Failed(credential, error.clone()));
+                    return Err(error);
+                }
+            };
+            self.rebase_on(match base {
+                Some(base) => base,
+                None if met_before => Base::Gone,
+                None => {
+                    shared.tally.unknown_secret();
+                    Base::Absent
+                }
+            });
+            return Ok(());
         }
     }
 
-    /// The same for what needs a session: writes.
+    /// Opens the session for a write.
     #[inline]
     pub(super) fn open_to_write(&mut self, shared: Option<&Shared>) -> Result<Limits, Error> {
+        if self.finished {
+            return Err(Error::new(
+                ErrorKind::NoSession,
+                "the session can't change any more: the response has been sent; write before the handler returns",
+            ));
+        }
+        if let Some(transaction) = &self.transaction
+            && !transaction.is_of_this_thread()
+        {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the session is in a transaction of another thread: write in the transaction, or after it",
+            ));
+        }
         self.open(shared)?;
         match (&self.base, shared) {
-            (Base::Off(reason), _) => Err(Error::new(
+            (Base::Disabled(reason), _) => Err(Error::new(
                 ErrorKind::NoSession,
                 format!("there is no session here: {reason}"),
             )),
@@ -225,125 +272,237 @@ impl State {
 
     #[inline]
     pub(super) fn note_read(&mut self, key: &str) {
-        if let Some(reads) = &mut self.reads {
-            reads.note(key);
+        if let Some(transaction) = &mut self.transaction
+            && let Err(at) = transaction
+                .keys
+                .binary_search_by(|known| known.as_str().cmp(key))
+        {
+            transaction.keys.insert(at, KString::from_ref(key));
         }
     }
 
     pub(super) fn note_read_of_all(&mut self) {
-        if let Some(reads) = &mut self.reads {
-            reads.whole = true;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.whole = true;
         }
     }
 
-    /// The value under a key, as this request sees it.
-    pub(super) fn value(&self, key: &str) -> Result<Option<Value>, Error> {
-        let stored = match self.overlay.see(key) {
-            Seen::Written(_, value) => Some(value),
-            Seen::Removed => None,
-            Seen::Untouched => self.record().and_then(|record| record.raw(key)),
-        };
-        stored.map(Value::decode).transpose()
-    }
-
-    /// The same in its stored form for a view, which keeps the value by the number.
+    /// The stored form of the value that the request sees under a key.
     #[inline]
-    pub(super) fn lend(&mut self, key: &str) -> Option<(u64, &[u8])> {
-        match self.overlay.lend(key) {
-            Seen::Written(serial, stored) => Some((WRITTEN | serial, stored)),
-            Seen::Removed => None,
-            Seen::Untouched => {
-                let Base::Loaded(_, record) = &self.base else {
-                    return None;
-                };
-                let (position, stored) = record.locate(key)?;
-                Some((self.base_serial << 32 | position as u64, stored))
-            }
-        }
+    pub(super) fn stored(&self, key: &str) -> Option<&[u8]> {
+        self.pending.value(key, self.record())
     }
 
-    /// All keys with their values, sorted by key.
-    pub(super) fn all(&self) -> Result<Vec<(String, Value)>, Error> {
-        let mut all = std::collections::BTreeMap::new();
-        for (key, bytes) in self.record().into_iter().flat_map(Record::iter) {
-            if matches!(self.overlay.see(key), Seen::Untouched) {
-                all.insert(key.to_owned(), Value::decode(bytes)?);
-            }
+    /// Remembers damage until the answer: it must not pass for an absent value.
+    pub(super) fn note_damage<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::Corrupt
+        {
+            self.damage = Some(error.clone());
         }
-        for (key, bytes) in self.overlay.written() {
-            all.insert(key.to_owned(), Value::decode(bytes)?);
-        }
-        Ok(all.into_iter().collect())
+        result
     }
 
-    /// The public handle: that of the record, or the one that the session will get.
+    pub(super) fn value(&mut self, key: &str) -> Result<Option<Value>, Error> {
+        let value = self.stored(key).map(Value::decode).transpose();
+        self.note_damage(value)
+    }
+
+    /// All keys that the request sees, sorted, with the stored forms of their values.
+    fn entries(&self) -> BTreeMap<&str, &[u8]> {
+        let stored = self.record().into_iter().flat_map(Record::iter);
+        let mut entries: BTreeMap<_, _> = stored
+            .filter(|(key, _)| matches!(self.pending.see(key), Seen::Untouched))
+            .collect();
+        entries.extend(self.pending.written());
+        entries
+    }
+
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.entries().into_keys().map(str::to_owned).collect()
+    }
+
+    pub(super) fn values(&mut self) -> Result<Vec<(String, Value)>, Error> {
+        let values = self
+            .entries()
+            .into_iter()
+            .map(|(key, stored)| Ok((key.to_owned(), Value::decode(stored)?)))
+            .collect();
+        self.note_damage(values)
+    }
+
+    /// Whether a commit would begin a session.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self.base, Base::Absent)
+            && (self.pending.stores_anything() || self.login.is_some())
+    }
+
+    /// The session ID: that of the record, or the one that the session will get.
     pub(super) fn id(&mut self) -> Option<SessionId> {
         match &self.base {
             Base::Loaded(_, record) => Some(record.id()),
-            Base::Absent if self.overlay.stores_anything() || self.login.is_some() => {
-                Some(*self.new_id.get_or_insert_with(SessionId::generate))
-            }
+            _ if self.begins() => Some(*self.new_id.get_or_insert_with(SessionId::generate)),
             _ => None,
         }
     }
 
-    /// The store has removed a key: so does the record that the request goes on with.
-    pub(super) fn lose(&mut self, key: &str) {
-        let Base::Loaded(_, record) = &mut self.base else {
-            return;
-        };
-        self.overlay.lose(key, record);
-        Arc::make_mut(record).remove(key);
-        // Keys have other positions from here on.
-        self.serial += 1;
-        self.base_serial = self.serial;
+    /// The user, also one who signs in at the commit.
+    pub(super) fn user(&self) -> Option<&str> {
+        let staged = self.login.as_deref().map(|owner| &*owner.user);
+        staged.or_else(|| self.record()?.user())
+    }
+
+    /// The session's own idle timeout, also of a login at the commit.
+    pub(super) fn idle_timeout(&self) -> Option<std::time::Duration> {
+        match &self.login {
+            Some(owner) => owner.idle_timeout,
+            None => self.record()?.idle_timeout(),
+        }
+    }
+
+    /// The failure of the store, or the damage, that reads met.
+    pub(super) fn failure(&self) -> Option<&Error> {
+        match &self.base {
+            Base::Failed(_, error) => Some(error),
+            _ => self.damage.as_ref(),
+        }
+    }
+
+    /// Answers with an error until the changes are discarded.
+    pub(super) fn fail(&mut self, error: Error) -> Error {
+        let credential = self.key().map_or(Credential::None, Credential::Key);
+        self.rebase_on(Base::Failed(credential, error.clone()));
+        error
     }
 
     pub(super) fn has_changes(&self) -> bool {
-        self.overlay.has_changes() || self.login.is_some() || self.renew
+        !self.pending.is_empty() || self.login.is_some() || self.renew
+    }
+
+    /// Whether the end of the request will ask the store.
+    #[cfg(feature = "tower")]
+    pub(super) fn needs_store(&self, shared: &Shared) -> bool {
+        let due = |record: &Record| record.touch_due(&shared.lifetime(), shared.now()).is_some();
+        self.has_changes() || self.failure().is_some() || self.record().is_some_and(due)
     }
 
     pub(super) fn forget_changes(&mut self) {
-        self.begin_anew();
+        self.reset_pending();
         self.renew = false;
         self.login = None;
         self.new_id = None;
+        self.damage = None;
         if let Base::Failed(credential, _) = &self.base {
             self.base = Base::Unopened(credential.clone());
         }
     }
 
-    /// Goes back to an earlier overlay of the same base.
-    pub(super) fn restore(&mut self, overlay: Overlay) {
-        if overlay.has_changes() {
-            self.overlay = overlay;
-        } else {
-            // It may be from before the record was loaded.
-            self.begin_anew();
+    /// What the request has staged, to return to.
+    pub(super) fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            pending: (!self.pending.is_empty()).then(|| self.pending.clone()),
+            renew: self.renew,
+            login: self.login.clone(),
+            logouts: self.logouts,
         }
     }
 
-    /// Ends the session in the store and begins again without one.
-    pub(super) fn end(&mut self, shared: &Shared) -> Result<(), Error> {
-        if self.visitor.is_some() {
-            // Not somebody else's: see `load`.
-            self.open(Some(shared))?;
+    /// Returns to what was staged at a savepoint, on the record as it is known now. A logout since
+    /// then is never undone: nothing that was staged before it comes back.
+    pub(super) fn restore(&mut self, to: &Savepoint, limits: Limits) -> Result<(), Error> {
+        self.reset_pending();
+        if to.logouts != self.logouts {
+            (self.renew, self.login) = (false, None);
+            return Ok(());
         }
-        if let Some(key) = self.key()
-            && shared.store.destroy(&key).inspect_err(observe::failed)?
-        {
-            shared.tally.destroyed(self.record().map(Record::id));
+        if let Some(pending) = &to.pending {
+            match pending.rebase(self.record(), limits) {
+                Ok(pending) => self.pending = pending,
+                Err(error) => {
+                    self.forget_changes();
+                    return Err(error);
+                }
+            }
         }
-        self.ended = true;
-        self.rest_on(Base::Absent);
-        self.forget_changes();
+        (self.renew, self.login) = (to.renew, to.login.clone());
         Ok(())
     }
 
-    /// Lets go of the record, so that the next touch loads it as it is by then.
+    /// Ends the session in the store, and begins again without one.
+    pub(super) fn end(&mut self, shared: &Shared) -> Result<(), Error> {
+        let ended = self.end_in_store(shared).inspect_err(observe::failed)?;
+        if let Some(ended) = ended {
+            shared
+                .tally
+                .destroyed(ended.record.map(|record| record.id()));
+        }
+        self.begin_without();
+        Ok(())
+    }
+
+    /// Ends the session that the key leads to. If it leads nowhere, the session that the request had
+    /// loaded is ended by its user and session ID.
+    fn end_in_store(&self, shared: &Shared) -> Result<Option<Ended>, Error> {
+        let Some(key) = self.key().or_else(|| self.cookie.key()) else {
+            return Ok(None);
+        };
+        let (store, now) = (&*shared.store, shared.now());
+        let visitor = self.visitor.as_deref();
+        let own = |record: &Record| {
+            let user = record.user();
+            visitor.is_none() || user.is_none() || user == visitor
+        };
+        if let Some(ended) = users::end(store, key, now, own)? {
+            return Ok(Some(ended));
+        }
+        let Some((id, user)) = self.record().and_then(|r| Some((r.id(), r.user()?))) else {
+            return Ok(None);
+        };
+        for line in store.user_index(user, now)? {
+            if line.id == id
+                && let Some(ended) = users::end(store, line.key, now, |record| record.id() == id)?
+            {
+                return Ok(Some(ended));
+            }
+        }
+        Ok(None)
+    }
+
+    fn begin_without(&mut self) {
+        self.ended = true;
+        self.logouts += 1;
+        self.cookie = Credential::None;
+        self.rebase_on(Base::Absent);
+        self.forget_changes();
+    }
+
+    /// Ends a damaged session, if the store still has what was read. Whether it did.
+    pub(super) fn end_damaged(&mut self, shared: &Shared) -> bool {
+        let now = shared.now();
+        let swapped = match (&self.base, &self.damage) {
+            (Base::Failed(credential, error), _) if error.kind() == ErrorKind::Corrupt => {
+                credential
+                    .key()
+                    .map(|key| (None, shared.store.swap(&key, Swap::RemoveUnreadable, now)))
+            }
+            (Base::Loaded(key, record), Some(_)) => {
+                let swapped = shared.store.swap(key, Swap::Remove(record), now);
+                Some((Some(record.id()), swapped))
+            }
+            _ => None,
+        };
+        let Some((id, Ok(Swapped::Done))) = swapped else {
+            return false;
+        };
+        shared.tally.damaged(id);
+        self.begin_without();
+        true
+    }
+
+    /// Drops the record, so that the next touch loads the current one.
     pub(super) fn unload(&mut self) {
         if let Base::Loaded(key, _) = self.base {
-            self.rest_on(Base::Unopened(Credential::Key(key)));
+            self.rebase_on(Base::Unopened(Credential::Key(key)));
         }
     }
 }

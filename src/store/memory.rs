@@ -1,18 +1,16 @@
-mod sweep;
-mod users;
-
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{Committed, Revoke, SessionInfo, SessionStore};
+use super::commit::key_in_use;
+use super::{Committed, Forward, IndexLine, Loaded, SessionStore, Swap, Swapped};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
-use crate::record::{Applied, Change, Record};
-use crate::secret::StoreKey;
+use crate::record::{Change, Record, Touch};
+use crate::secret::{SessionId, StoreKey};
 
 /// Enough that two threads rarely meet, whatever the number of cores.
 const SHARDS: usize = 256;
@@ -20,17 +18,16 @@ const SHARDS: usize = 256;
 /// How many sessions a [`MemoryStore`] holds unless told otherwise.
 const CAPACITY: usize = 1_000_000;
 
-/// How often a request asks for a shard that is taken before it goes to sleep: some tens of
-/// microseconds. All that is done under the lock takes less, and to be woken takes more.
-const TRIES: usize = 64;
+/// How many forwards lead to one session; the oldest goes first.
+const MAX_FORWARDS: usize = 8;
 
 /// Sessions in the memory of this process. They end with it.
 ///
 /// - Every call takes one short lock of one of 256 shards; nothing else is shared between requests.
 /// - It holds a million sessions, or as many as [`with_capacity`](Self::with_capacity) says. When it
 ///   is full, expired sessions make room; if there are none, a new session is refused with
-///   [`ErrorKind::Full`], and those that are there stay: throwing out somebody else's session would
-///   sign people out whenever a robot wants it.
+///   [`ErrorKind::Full`], and the others stay: if a new session could push out an old one, a robot
+///   could sign visitors out.
 /// - Expired sessions go when [`sweep`](SessionStore::sweep) is called; call it every minute or so.
 ///
 /// ```
@@ -44,75 +41,85 @@ const TRIES: usize = 64;
 /// ```
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
-    /// Who has which sessions. Taken after the lock of a shard, never before it.
-    users: Mutex<HashMap<Box<str>, HashSet<StoreKey>>>,
+    /// Taken after the lock of a shard, never before it.
+    users: Mutex<HashMap<Box<str>, HashMap<SessionId, StoreKey>>>,
     held: AtomicUsize,
     capacity: usize,
+    /// No record expires before this moment, in milliseconds.
+    next_deadline: AtomicU64,
 }
 
-#[derive(Default)]
-struct Shard {
-    records: HashTable<Slot>,
-    /// Which records to look at once a minute has passed: the first eight bytes of their keys, by
-    /// the minute of their deadline when they were filed. A touch does not refile; the sweep refiles
-    /// what it meets too early.
-    deadlines: BTreeMap<u64, Vec<u64>>,
-}
+type Shard = HashTable<Slot>;
 
 struct Slot {
     key: StoreKey,
-    record: Arc<Record>,
+    /// When the place is void. Beside the record, so that a sweep reads one block of memory.
+    deadline: Timestamp,
+    place: Place,
 }
 
-/// The key is a hash already, of 32 bytes that no visitor chooses.
-fn prefix(key: &StoreKey) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+enum Place {
+    Record(Arc<Record>, Trail),
+    Forward(Box<Forward>),
 }
 
-/// The minute in which a deadline falls.
-fn bucket(deadline: Timestamp) -> u64 {
-    deadline.as_millis() / 60_000
-}
+/// The keys that lead to a record, oldest first.
+type Trail = Option<Box<Vec<StoreKey>>>;
 
-impl Shard {
-    fn find(&mut self, key: &StoreKey) -> Option<&mut Slot> {
-        self.records.find_mut(prefix(key), |slot| slot.key == *key)
-    }
-
-    fn alive(&mut self, key: &StoreKey, now: Timestamp) -> Option<&mut Slot> {
-        self.find(key).filter(|slot| !slot.record.is_expired(now))
-    }
-
-    fn insert(&mut self, key: StoreKey, record: Arc<Record>) {
-        self.deadlines
-            .entry(bucket(record.deadline()))
-            .or_default()
-            .push(prefix(&key));
-        self.records
-            .insert_unique(prefix(&key), Slot { key, record }, |slot| prefix(&slot.key));
-    }
-
-    /// Its line in `deadlines` stays until the sweep comes by.
-    fn remove(&mut self, key: &StoreKey) -> Option<Arc<Record>> {
-        match self
-            .records
-            .find_entry(prefix(key), |slot| slot.key == *key)
-        {
-            Ok(entry) => Some(entry.remove().0.record),
-            Err(_) => None,
+impl Slot {
+    fn new(key: StoreKey, record: Record, trail: Trail) -> Self {
+        Self {
+            key,
+            deadline: record.deadline(),
+            place: Place::Record(Arc::new(record), trail),
         }
     }
 }
 
+/// The key is a hash already, behind the two bytes of the shard.
+fn hash(key: &StoreKey) -> u64 {
+    let [_, _, a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// What a key leads to.
+enum Seen<'s> {
+    Record {
+        record: &'s mut Arc<Record>,
+        deadline: &'s mut Timestamp,
+    },
+    Moved(Forward),
+    Nothing,
+}
+
+fn see<'s>(shard: &'s mut Shard, key: &StoreKey, now: Timestamp) -> Seen<'s> {
+    match shard.find_mut(hash(key), |slot| slot.key == *key) {
+        Some(slot) if now < slot.deadline => match &mut slot.place {
+            Place::Forward(forward) => Seen::Moved(**forward),
+            Place::Record(record, _) => Seen::Record {
+                record,
+                deadline: &mut slot.deadline,
+            },
+        },
+        _ => Seen::Nothing,
+    }
+}
+
+/// Removes a record or a forward, and returns the record.
+fn remove(shard: &mut Shard, key: &StoreKey) -> Option<(Arc<Record>, Trail)> {
+    let entry = shard.find_entry(hash(key), |slot| slot.key == *key).ok()?;
+    match entry.remove().0.place {
+        Place::Record(record, trail) => Some((record, trail)),
+        Place::Forward(_) => None,
+    }
+}
+
+fn insert(shard: &mut Shard, slot: Slot) {
+    shard.insert_unique(hash(&slot.key), slot, |slot| hash(&slot.key));
+}
+
 impl MemoryStore {
     /// A store for a million sessions.
-    ///
-    /// ```
-    /// use liquid_session::MemoryStore;
-    ///
-    /// assert!(MemoryStore::new().is_empty());
-    /// ```
     pub fn new() -> Self {
         Self::with_capacity(CAPACITY)
     }
@@ -138,48 +145,25 @@ impl MemoryStore {
             users: Mutex::default(),
             held: AtomicUsize::new(0),
             capacity: sessions,
+            next_deadline: AtomicU64::new(u64::MAX),
         }
     }
 
-    /// How many sessions it holds, expired ones that were not swept yet among them.
-    ///
-    /// ```
-    /// # use liquid_session::MemoryStore;
-    /// assert_eq!(MemoryStore::new().len(), 0);
-    /// ```
+    /// The number of sessions, expired ones that were not swept yet among them.
     pub fn len(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
     /// Whether it holds no session.
-    ///
-    /// ```
-    /// # use liquid_session::MemoryStore;
-    /// assert!(MemoryStore::new().is_empty());
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn index(key: &StoreKey) -> usize {
-        // Not the bytes that the tables use.
-        usize::from(key.as_bytes()[31]) % SHARDS
-    }
-
+    /// All keys of one session are in one shard.
     fn shard(&self, key: &StoreKey) -> MutexGuard<'_, Shard> {
-        let shard = &self.shards[Self::index(key)];
-        for _ in 0..TRIES {
-            if let Some(guard) = shard.try_lock() {
-                return guard;
-            }
-            for _ in 0..16 {
-                std::hint::spin_loop();
-            }
-        }
-        shard.lock()
+        self.shards[usize::from(key.shard()[0])].lock()
     }
 
-    /// Takes a place, or says that there is none.
     fn reserve(&self) -> bool {
         self.held
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
@@ -188,80 +172,132 @@ impl MemoryStore {
             .is_ok()
     }
 
-    fn release(&self) {
-        self.held.fetch_sub(1, Ordering::Relaxed);
+    /// Lowers the moment before which a sweep finds nothing.
+    fn expires_at(&self, deadline: Timestamp) {
+        let deadline = deadline.as_millis();
+        if deadline < self.next_deadline.load(Ordering::Relaxed) {
+            self.next_deadline.fetch_min(deadline, Ordering::Relaxed);
+        }
     }
 
-    fn create(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        let Some(record) = change.create(now)? else {
-            return Ok(Committed::Gone);
-        };
-        // Before the lock of the shard: making room takes locks of its own.
-        let room = self.reserve() || (self.sweep_expired(now, sweep::BATCH) > 0 && self.reserve());
+    fn create(&self, key: &StoreKey, record: Record, now: Timestamp) -> Result<(), Error> {
+        // Before the lock of the shard: to make room takes the locks of others.
+        let room = self.reserve() || (self.sweep_expired(now, SHARDS) > 0 && self.reserve());
         if !room {
             return Err(Error::new(
                 ErrorKind::Full,
                 "the session store is full: it holds as many sessions as its capacity allows",
             ));
         }
-        let user = record.user().map(str::to_owned);
-        let version = record.version();
         let mut shard = self.shard(key);
-        if shard.find(key).is_some() {
+        if shard.find(hash(key), |slot| slot.key == *key).is_some() {
             drop(shard);
-            self.release();
-            // 256 random bits met: somebody feeds us old ones.
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "a new session got the key of another one: the system's random generator repeats itself",
-            ));
+            self.held.fetch_sub(1, Ordering::Relaxed);
+            return Err(key_in_use());
         }
-        shard.insert(*key, Arc::new(record));
-        if let Some(user) = user {
-            self.file_user(&user, *key);
-        }
-        Ok(Committed::Stored {
-            taken: Vec::new(),
-            version,
-        })
+        self.index(&record, *key);
+        self.expires_at(record.deadline());
+        insert(&mut shard, Slot::new(*key, record, None));
+        Ok(())
     }
 
-    /// Two shards, always locked in the same order; one if both keys fall into it.
-    fn renew(
-        &self,
-        old: &StoreKey,
-        new: StoreKey,
-        change: &Change,
-        now: Timestamp,
-    ) -> Result<Committed, Error> {
-        let (from, to) = (Self::index(old), Self::index(&new));
-        let mut low = self.shards[from.min(to)].lock();
-        let mut high = (from != to).then(|| self.shards[from.max(to)].lock());
-        let source = match &mut high {
-            Some(high) if from > to => &mut **high,
-            _ => &mut *low,
+    /// Moves a session to another key of its shard.
+    fn relocate(&self, shard: &mut Shard, from: &StoreKey, after: Record, forward: Forward) {
+        let Some((before, trail)) = remove(shard, from) else {
+            return;
         };
-        let Some(slot) = source.alive(old, now) else {
-            return Ok(Committed::Gone);
-        };
-        let mut record = slot.record.clone();
-        let Applied::Changed { taken } = change.apply(Arc::make_mut(&mut record), now)? else {
-            return Ok(Committed::Conflict);
-        };
-        let before = source.remove(old);
-        let target = match &mut high {
-            Some(high) if to > from => &mut **high,
-            _ => &mut *low,
-        };
-        let user = record.user().map(str::to_owned);
-        let version = record.version();
-        target.insert(new, record);
-        // In this order the session is never without a place in the index: see `visit_user`.
-        if let Some(user) = user {
-            self.file_user(&user, new);
+        let mut trail = trail.unwrap_or_default();
+        if trail.len() == MAX_FORWARDS {
+            remove(shard, &trail.remove(0));
         }
-        self.unfile_user(before.as_ref().and_then(|record| record.user()), old);
-        Ok(Committed::Stored { taken, version })
+        trail.push(*from);
+        self.reindex(&before, &after, forward.to);
+        self.expires_at(after.deadline());
+        let slot = Slot {
+            key: *from,
+            deadline: forward.until,
+            place: Place::Forward(Box::new(forward)),
+        };
+        insert(shard, slot);
+        insert(shard, Slot::new(forward.to, after, Some(trail)));
+    }
+
+    /// Removes a record with its forwards.
+    fn end(&self, shard: &mut Shard, key: &StoreKey) -> Option<Arc<Record>> {
+        let (record, trail) = remove(shard, key)?;
+        for old in trail.into_iter().flat_map(|trail| *trail) {
+            remove(shard, &old);
+        }
+        self.unindex(&record);
+        self.held.fetch_sub(1, Ordering::Relaxed);
+        Some(record)
+    }
+
+    fn reindex(&self, before: &Record, after: &Record, key: StoreKey) {
+        if before.user() != after.user() {
+            self.unindex(before);
+        }
+        self.index(after, key);
+    }
+
+    fn index(&self, record: &Record, key: StoreKey) {
+        let Some(user) = record.user() else { return };
+        let mut users = self.users.lock();
+        match users.get_mut(user) {
+            Some(sessions) => {
+                sessions.insert(record.id(), key);
+            }
+            None => {
+                users.insert(user.into(), HashMap::from([(record.id(), key)]));
+            }
+        }
+    }
+
+    fn unindex(&self, record: &Record) {
+        let Some(user) = record.user() else { return };
+        let mut users = self.users.lock();
+        if let Some(sessions) = users.get_mut(user) {
+            sessions.remove(&record.id());
+            if sessions.is_empty() {
+                users.remove(user);
+            }
+        }
+    }
+
+    /// Removes at most `max` expired sessions, one shard after the other.
+    fn sweep_expired(&self, now: Timestamp, max: usize) -> usize {
+        if now.as_millis() < self.next_deadline.load(Ordering::Relaxed) {
+            return 0;
+        }
+        // What is stored from here on lowers it again.
+        self.next_deadline.store(u64::MAX, Ordering::Relaxed);
+        let mut swept = 0;
+        for shard in &self.shards {
+            if swept == max {
+                // Not everything was looked at.
+                self.expires_at(now);
+                break;
+            }
+            let mut expired = Vec::new();
+            let mut next = Timestamp::MAX;
+            let mut guard = shard.lock();
+            for slot in guard.iter() {
+                if now < slot.deadline || swept + expired.len() == max {
+                    next = next.min(slot.deadline);
+                } else if matches!(slot.place, Place::Record(..)) {
+                    expired.push(slot.key);
+                }
+            }
+            let dropped: Vec<_> = expired
+                .iter()
+                .filter_map(|key| self.end(&mut guard, key))
+                .collect();
+            drop(guard);
+            // The records are dropped outside the lock.
+            swept += dropped.len();
+            self.expires_at(next);
+        }
+        swept
     }
 }
 
@@ -281,87 +317,116 @@ impl std::fmt::Debug for MemoryStore {
 }
 
 impl SessionStore for MemoryStore {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
-        Ok(self
-            .shard(key)
-            .alive(key, now)
-            .map(|slot| slot.record.clone()))
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
+        Ok(match see(&mut self.shard(key), key, now) {
+            Seen::Record { record, .. } => Loaded::Found(record.clone()),
+            Seen::Moved(forward) => Loaded::Moved(forward),
+            Seen::Nothing => Loaded::Absent,
+        })
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        if change.creates() {
-            return self.create(key, change, now);
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        let before = match swap {
+            Swap::Create(record) => {
+                return self
+                    .create(key, record.clone(), now)
+                    .map(|()| Swapped::Done);
+            }
+            Swap::Replace { before, .. } | Swap::Move { before, .. } | Swap::Remove(before) => {
+                before
+            }
+            // Everything here can be read.
+            Swap::RemoveUnreadable => return Ok(Swapped::Gone),
+        };
+        let mut shard = self.shard(key);
+        let (record, deadline) = match see(&mut shard, key, now) {
+            Seen::Record { record, deadline } => (record, deadline),
+            Seen::Moved(forward) => return Ok(Swapped::Moved(forward)),
+            Seen::Nothing => return Ok(Swapped::Gone),
+        };
+        if record.version() != before.version() {
+            return Ok(Swapped::Current(record.clone()));
         }
-        if let Some(new) = change.renew_to() {
-            return self.renew(key, new, change, now);
+        match swap {
+            Swap::Replace { after, .. } => {
+                let after = after.with_later_use(record);
+                if record.user() != after.user() {
+                    self.reindex(record, &after, *key);
+                }
+                *record = Arc::new(after);
+                *deadline = record.deadline();
+                self.expires_at(*deadline);
+            }
+            Swap::Move { after, forward, .. } => {
+                let after = after.with_later_use(record);
+                self.relocate(&mut shard, key, after, forward);
+            }
+            _ => {
+                self.end(&mut shard, key);
+            }
+        }
+        Ok(Swapped::Done)
+    }
+
+    fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
+        // The record is changed in place if no request holds it.
+        drop(loaded);
+        if let Some(record) = change.created(now)? {
+            self.create(key, record, now)?;
+            return Ok(Committed::Stored {
+                key: *key,
+                merged: false,
+            });
         }
         let mut shard = self.shard(key);
-        let Some(slot) = shard.alive(key, now) else {
+        let (mut key, mut followed) = (*key, false);
+        while let Seen::Moved(forward) = see(&mut shard, &key, now) {
+            if !change.follows(&forward) {
+                return Ok(Committed::Gone);
+            }
+            (key, followed) = (forward.to, true);
+        }
+        let Seen::Record { record, deadline } = see(&mut shard, &key, now) else {
             return Ok(Committed::Gone);
         };
-        let before = slot.record.user().map(str::to_owned);
-        match change.apply(Arc::make_mut(&mut slot.record), now)? {
-            Applied::Conflict => Ok(Committed::Conflict),
-            Applied::Changed { taken } => {
-                let after = slot.record.user();
-                if before.as_deref() != after {
-                    self.unfile_user(before.as_deref(), key);
-                    if let Some(user) = after {
-                        self.file_user(user, *key);
-                    }
-                }
-                Ok(Committed::Stored {
-                    taken,
-                    version: slot.record.version(),
-                })
+        let merged = record.version() != change.loaded_version();
+        let Some(to) = change.renew_to(followed) else {
+            if !change.apply(Arc::make_mut(record), now)? {
+                return Ok(Committed::Conflict);
             }
+            *deadline = record.deadline();
+            self.expires_at(*deadline);
+            return Ok(Committed::Stored { key, merged });
+        };
+        let mut after = Record::clone(record);
+        if !change.apply(&mut after, now)? {
+            return Ok(Committed::Conflict);
         }
+        self.relocate(&mut shard, &key, after, Forward::new(to, change, now));
+        Ok(Committed::Stored { key: to, merged })
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        let mut shard = self.shard(key);
-        let Some(slot) = shard.alive(key, now) else {
-            return Ok(false);
-        };
-        Arc::make_mut(&mut slot.record).touch(now);
-        Ok(true)
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        if let Seen::Record { record, deadline } = see(&mut self.shard(key), key, touch.at) {
+            Arc::make_mut(record).touch(touch);
+            *deadline = record.deadline();
+            self.expires_at(*deadline);
+        }
+        Ok(())
     }
 
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        let mut shard = self.shard(key);
-        let Some(record) = shard.remove(key) else {
-            return Ok(false);
-        };
-        self.unfile_user(record.user(), key);
-        self.release();
-        Ok(true)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        let mut list = BTreeMap::new();
-        self.visit_user(user, |shard, key| {
-            if let Some(slot) = shard.alive(key, now)
-                && slot.record.user() == Some(user)
-            {
-                list.insert(slot.record.id(), SessionInfo::from(&*slot.record));
-            }
-        });
-        Ok(list.into_values().collect())
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        let mut revoked = 0;
-        self.visit_user(user, |shard, key| {
-            let meant = shard.find(key).is_some_and(|slot| {
-                slot.record.user() == Some(user) && which.means(slot.record.id())
-            });
-            if let Some(record) = meant.then(|| shard.remove(key)).flatten() {
-                self.unfile_user(Some(user), key);
-                self.release();
-                revoked += usize::from(!record.is_expired(now));
-            }
-        });
-        Ok(revoked)
+    fn user_index(&self, user: &str, _: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        let users = self.users.lock();
+        let sessions = users.get(user).into_iter().flatten();
+        Ok(sessions
+            .map(|(id, key)| IndexLine { id: *id, key: *key })
+            .collect())
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
@@ -374,19 +439,26 @@ impl SessionStore for MemoryStore {
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error> {
         for shard in &self.shards {
-            // Copied out: a visitor may call the store.
+            // Copied, because `visit` may call the store.
             let records: Vec<_> = shard
                 .lock()
-                .records
                 .iter()
-                .map(|slot| (slot.key, slot.record.clone()))
+                .filter(|slot| now < slot.deadline)
+                .filter_map(|slot| match &slot.place {
+                    Place::Record(record, _) => Some((slot.key, record.clone())),
+                    Place::Forward(_) => None,
+                })
                 .collect();
             for (key, record) in records {
-                if !record.is_expired(now) && !visit(&key, &record) {
+                if !visit(&key, &record) {
                     return Ok(());
                 }
             }
         }
+        Ok(())
+    }
+
+    fn ping(&self) -> Result<(), Error> {
         Ok(())
     }
 

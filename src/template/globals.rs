@@ -8,6 +8,7 @@ use liquid_core::model::{
     DisplayCow, KString, KStringCow, ObjectView, State, Value as LiquidValue,
 };
 
+use super::handoff;
 use crate::error::{Error, ErrorKind};
 use crate::session::{Savepoint, Session};
 use crate::template::lenient::Lenient;
@@ -123,7 +124,7 @@ struct Undo<'s>(&'s Session, Option<Savepoint>);
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if let Some(before) = self.1.take() {
-            self.0.roll_back(before);
+            self.0.roll_back(&before);
         }
     }
 }
@@ -336,15 +337,14 @@ impl<G: ObjectView + ?Sized> ObjectView for Context<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        index == SESSION
-            || self.view.answers_below(index)
-            || self.own().is_some_and(|own| own.contains_key(index))
+        index == SESSION || self.own().is_some_and(|own| own.contains_key(index))
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
         if index == SESSION {
             return Some(self.session());
         }
+        handoff::answer(index, self.view.session());
         self.own()?.get(index)
     }
 }
@@ -374,11 +374,7 @@ impl<G: ObjectView + ?Sized> ObjectView for Bound<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        // What a tag asks for is not there, so that the engine looks no further into it.
-        !self.context.view.answers(index)
-            && (index == CONTEXT
-                || self.added(index).is_some()
-                || self.context.globals.contains_key(index))
+        index == CONTEXT || self.added(index).is_some() || self.context.globals.contains_key(index)
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {

@@ -10,6 +10,7 @@ use liquid_core::model::{
 };
 
 use super::globals::{Bound, Context, layered_view};
+use super::handoff;
 use super::value::NIL;
 use crate::template::view::{CONTEXT, SESSION};
 use crate::value::Value;
@@ -117,8 +118,8 @@ impl<G: ObjectView + ?Sized> ObjectView for Lenient<'_, G> {
     }
 
     /// Every name is known: its value may be nil.
-    fn contains_key(&self, index: &str) -> bool {
-        !self.context.inner.view.answers(index)
+    fn contains_key(&self, _: &str) -> bool {
+        true
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
@@ -165,6 +166,7 @@ impl<G: ObjectView + ?Sized> ObjectView for LenientContext<'_, G> {
         if index == SESSION {
             return Some(self.inner.session());
         }
+        handoff::answer(index, self.inner.view.session());
         let value = self.inner.own().and_then(|own| own.get(index));
         // The engine then asks for the size.
         if value.is_none() && index == "size" {

@@ -1,4 +1,4 @@
-//! What operations make of the data that is there.
+//! What operations do to the current data.
 
 use smallvec::SmallVec;
 
@@ -9,8 +9,7 @@ use crate::record::{Entries, Record};
 use crate::value::{StoredValue, Value};
 
 impl Change {
-    /// Gives what was taken.
-    pub(super) fn merge(&self, record: &mut Record) -> Result<Vec<(String, Value)>, Error> {
+    pub(super) fn merge(&self, record: &mut Record) -> Result<(), Error> {
         let nothing;
         let base = if self.clear {
             nothing = Entries::empty();
@@ -18,19 +17,12 @@ impl Change {
         } else {
             &record.data
         };
-        let mut taken = Vec::new();
         let mut edits = SmallVec::<[Edit<'_>; 2]>::new();
         for (key, op) in &self.ops {
             let (current, place) = base.plan(key);
             let value = match op {
                 Op::Set(value) => New::Given(value),
                 Op::Remove => New::Nothing,
-                Op::Take => {
-                    if let Some(bytes) = current {
-                        taken.push((key.to_string(), Value::decode(bytes)?));
-                    }
-                    New::Nothing
-                }
                 Op::Increment(by) => {
                     let current = current.map(Value::decode).transpose()?;
                     let sum = add(key, current.as_ref(), *by)?;
@@ -53,12 +45,11 @@ impl Change {
         } else {
             record.data.edit(&edits, size);
         }
-        record.version += 1;
-        Ok(taken)
+        Ok(())
     }
 }
 
-/// What `increment` makes of the value that is there.
+/// What `increment` does to the current value.
 pub(crate) fn add(key: &str, current: Option<&Value>, by: i64) -> Result<i64, Error> {
     let current = match current {
         None | Some(Value::Nil) => 0,
@@ -87,7 +78,7 @@ pub(crate) fn append(
     }
 }
 
-pub(crate) fn not_an(key: &str, expected: &str, found: &Value) -> Error {
+fn not_an(key: &str, expected: &str, found: &Value) -> Error {
     Error::new(
         ErrorKind::Value,
         format!(

@@ -15,7 +15,8 @@ use liquid_lib::stdlib::{ForloopObject, Range, RangeExpression};
 
 use super::literal::integer_beyond_i64;
 use super::nesting::Level;
-use crate::template::view::{CONTEXT, session_in};
+use crate::template::handoff;
+use crate::template::view::CONTEXT;
 
 /// The `render` tag: liquid-rust's own, but the partial sees `context`, and with it the session, as
 /// platformOS documents it ("you can access global objects like `context`").
@@ -168,7 +169,7 @@ impl Render {
     fn root<'r>(&'r self, runtime: &'r dyn Runtime) -> Result<Root<'r>> {
         let mut root = Root::new();
         // Only if it is ours: any other `context` stays hidden, as in liquid-rust.
-        if session_in(runtime).is_some()
+        if handoff::visible_session(runtime).is_some()
             && let Some(context) = runtime.try_get(&[CONTEXT.into()])
         {
             root.insert(CONTEXT.into(), context);

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use kstring::KString;
-
 use super::Fresh;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::{SessionConfig, SessionConfigBuilder};
 use crate::error::{Error, ErrorKind};
-use crate::record::{Change, Op};
+use crate::record::{Change, Lifetime};
 use crate::secret::{Secret, SessionId, StoreKey};
 use crate::session::{Outcome, Session, Status};
 use crate::sessions::Sessions;
-use crate::store::{Record, SessionStore, StoredValue};
+use crate::store::{Committed, Loaded, Record, SessionStore};
 use crate::value::Value;
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -93,7 +91,10 @@ impl Bench {
 
     /// What is in the store under this cookie, if anything.
     pub(super) fn find(&self, cookie: &str) -> Result<Option<Arc<Record>>, Error> {
-        self.store.load(&key(cookie)?, self.now())
+        Ok(match self.store.load(&key(cookie)?, self.now())? {
+            Loaded::Found(record) => Some(record),
+            Loaded::Moved(_) | Loaded::Absent => None,
+        })
     }
 
     /// The record under this cookie, which must be there.
@@ -147,21 +148,30 @@ impl Bench {
         Ok(ids)
     }
 
-    /// A change as a handle would send it.
-    pub(super) fn change(&self, ops: &[(&str, Op)]) -> Change {
-        let mut change = Change::new(self.sessions.config().limits());
-        change.ops = ops
-            .iter()
-            .map(|(key, op)| (KString::from_ref(key), op.clone()))
-            .collect();
-        change.ops.sort_by(|a, b| a.0.cmp(&b.0));
-        change
+    /// The timeouts of the settings.
+    pub(super) fn lifetime(&self) -> Lifetime {
+        let config = self.sessions.config();
+        Lifetime::new(config.timeout()).absolute(config.absolute_timeout())
     }
-}
 
-/// An [`Op::Set`].
-pub(super) fn set(value: impl Into<Value>) -> Op {
-    Op::Set(StoredValue::from(&value.into()))
+    /// An empty change, under the settings.
+    pub(super) fn change(&self) -> Change {
+        Change::new(self.sessions.config().limits(), self.lifetime())
+    }
+
+    /// Commits a change of a request that has loaded nothing.
+    pub(super) fn commit(&self, cookie: &str, change: &Change) -> Result<Committed, Error> {
+        self.store.commit(&key(cookie)?, change, None, self.now())
+    }
+
+    /// Records a use of the session now.
+    pub(super) fn touch(&self, cookie: &str) -> Result<(), Error> {
+        let record = self.record(cookie)?;
+        match record.touch_due(&self.lifetime(), self.now()) {
+            Some(touch) => self.store.touch(&key(cookie)?, &touch),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Nothing, where the type of the values does not matter.
@@ -184,7 +194,7 @@ pub(super) fn key(cookie: &str) -> Result<StoreKey, Error> {
 
 /// A secret that looks like ours and that no store has seen.
 pub(super) fn foreign_secret() -> Result<String, Error> {
-    Ok(Secret::generate()?.expose())
+    Ok(Secret::generate(None)?.expose())
 }
 
 /// Fails unless the commit found the session ended, and sends no cookie.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::store::{Change, Committed, Lease, Record, Revoke, SessionInfo, SessionStore, StoreKey};
+use crate::store::{
+    Change, Committed, IndexLine, Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch,
+};
 
-/// How often a store was asked to load, and how often it stored a change. Touches write no data and
+/// How often a store was asked to load, and how often it stored something. Touches write no data and
 /// are not counted.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -31,34 +32,43 @@ pub(super) struct Counting {
     pub(super) counts: Arc<Counts>,
 }
 
+impl Counting {
+    fn wrote(&self, stored: bool) {
+        self.counts.writes.fetch_add(stored.into(), Ordering::Relaxed);
+    }
+}
+
 impl SessionStore for Counting {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.counts.loads.fetch_add(1, Ordering::Relaxed);
         self.store.load(key, now)
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        let committed = self.store.commit(key, change, now)?;
-        if matches!(committed, Committed::Stored { .. }) {
-            self.counts.writes.fetch_add(1, Ordering::Relaxed);
-        }
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        let swapped = self.store.swap(key, swap, now)?;
+        let removes = matches!(swap, Swap::Remove(_) | Swap::RemoveUnreadable);
+        self.wrote(swapped == Swapped::Done && !removes);
+        Ok(swapped)
+    }
+
+    fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
+        let committed = self.store.commit(key, change, loaded, now)?;
+        self.wrote(matches!(committed, Committed::Stored { .. }));
         Ok(committed)
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        self.store.touch(key, now)
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        self.store.touch(key, touch)
     }
 
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.store.destroy(key)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.store.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.store.revoke(user, which, now)
+    fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        self.store.user_index(user, now)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
@@ -73,11 +83,15 @@ impl SessionStore for Counting {
         self.store.scan(now, visit)
     }
 
+    fn ping(&self) -> Result<(), Error> {
+        self.store.ping()
+    }
+
     fn may_block(&self) -> bool {
         self.store.may_block()
     }
 
-    fn lease(&self, key: &StoreKey, for_at_most: Duration) -> Result<Option<Lease>, Error> {
-        self.store.lease(key, for_at_most)
+    fn expires_by_itself(&self) -> bool {
+        self.store.expires_by_itself()
     }
 }

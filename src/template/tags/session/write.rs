@@ -9,8 +9,9 @@ use liquid_core::{Renderable, Result, Runtime, Template};
 use super::source::{Evaluated, Source};
 use crate::error::{Error, ErrorKind};
 use crate::session::Session;
+use crate::template::handoff;
 use crate::template::tags::nesting::Level;
-use crate::template::view::{CONTEXT, session_found_before, session_in};
+use crate::template::view::CONTEXT;
 use crate::value::Value;
 
 #[derive(Debug)]
@@ -87,15 +88,12 @@ fn store(session: &Session, key: &KString, value: Evaluated<'_>) -> Result<(), E
     }
 }
 
-/// Does something with the session that the template sees. It is looked for each time: that costs no
-/// more than to look it up among the registers of the render.
+/// Acts on the session of the template.
 fn with_session(
     runtime: &dyn Runtime,
     act: impl FnOnce(&Session) -> Result<(), Error>,
 ) -> Result<()> {
-    let session = session_in(runtime)
-        .or_else(|| session_found_before(runtime))
-        .ok_or_else(|| no_session(runtime))?;
+    let session = handoff::session(runtime).ok_or_else(|| no_session(runtime))?;
     act(&session).map_err(Into::into)
 }
 
