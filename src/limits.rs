@@ -14,9 +14,10 @@ pub(crate) const MAX_USER_BYTES: usize = 255;
 /// The longest label of a session: 128 bytes.
 pub(crate) const MAX_LABEL_BYTES: usize = 128;
 
-/// How many bytes one request may write to a session of these limits, again and again: a template
-/// that writes and reads in a loop keeps every value that it has read until the render ends.
-pub(crate) fn write_budget(limits: Limits) -> usize {
+/// How many bytes of values one render may read from a session of these limits: 256 times what the
+/// session may hold, at least a mebibyte. A template that writes and reads in a loop keeps every value
+/// that it has read until the render ends.
+pub(crate) fn read_budget(limits: Limits) -> usize {
     limits.max_bytes.saturating_mul(256).max(1 << 20)
 }
 

@@ -25,6 +25,7 @@ pub(crate) use state::Savepoint;
 use state::{Base, Credential, State};
 
 use crate::error::{Error, ErrorKind};
+use crate::limits::read_budget;
 use crate::secret::Secret;
 use shared::Shared;
 
@@ -304,7 +305,12 @@ impl Session {
             .is_some_and(|shared| self.lock().needs_store(shared))
     }
 
-    /// The failure of the store that a template ran into, if any.
+    /// How many bytes of values one render may read.
+    pub(crate) fn read_budget(&self) -> usize {
+        read_budget(self.shared().map(|shared| shared.config.limits()).unwrap_or_default())
+    }
+
+    /// The failure that a read of a template met.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.lock().failure().cloned()
     }

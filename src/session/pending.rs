@@ -4,7 +4,7 @@ use kstring::KString;
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
-use crate::limits::{Limits, Size, write_budget};
+use crate::limits::{Limits, Size};
 use crate::record::{Op, Ops, Record, add, append};
 use crate::value::{StoredValue, Value};
 
@@ -15,8 +15,6 @@ pub(super) struct Pending {
     entries: SmallVec<[Entry; 2]>,
     /// The size of the session as this request sees it.
     size: Size,
-    /// The bytes of all writes so far.
-    written: usize,
 }
 
 #[derive(Clone)]
@@ -59,7 +57,6 @@ impl Pending {
         self.clear = false;
         self.entries.clear();
         self.size = record.map_or_else(Size::default, Record::sizes);
-        self.written = 0;
     }
 
     /// The number of keys that the request sees.
@@ -227,18 +224,6 @@ impl Pending {
             let loaded = record.map_or_else(Size::default, Record::sizes);
             limits.check(Some(key), loaded, after)?;
         }
-        // A view keeps what it has read, with some bytes of its own for each value.
-        let written = self.written + size + 64;
-        let budget = write_budget(limits);
-        if written > budget {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "one request wrote {written} bytes to the session, with the key `{key}`; the limit is {budget} bytes: write less often, for instance after a loop instead of in it"
-                ),
-            ));
-        }
-        self.written = written;
         self.size = after;
         Ok(())
     }

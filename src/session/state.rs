@@ -38,8 +38,8 @@ pub(super) struct State {
     /// The ID that a new session will have, once it was read.
     pub(super) new_id: Option<SessionId>,
     pub(super) transaction: Option<Box<Transaction>>,
-    /// A value that could not be read.
-    damage: Option<Error>,
+    /// Why a value could not be read.
+    unread: Option<Error>,
     /// The last outcome that concerns the cookie, until the answer is sent: a handler that committed
     /// may have dropped it.
     pub(super) unsent: Option<Box<Outcome>>,
@@ -136,7 +136,7 @@ impl State {
             visitor: None,
             new_id: None,
             transaction: None,
-            damage: None,
+            unread: None,
             unsent: None,
             finished: false,
         }
@@ -293,19 +293,17 @@ impl State {
         self.pending.value(key, self.record())
     }
 
-    /// Remembers damage until the answer: it must not pass for an absent value.
-    pub(super) fn note_damage<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::Corrupt
-        {
-            self.damage = Some(error.clone());
+    /// Remembers that a value could not be read, until the answer: it must not pass for an absent one.
+    pub(super) fn note_unread<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.unread = Some(error.clone());
         }
         result
     }
 
     pub(super) fn value(&mut self, key: &str) -> Result<Option<Value>, Error> {
         let value = self.stored(key).map(Value::decode).transpose();
-        self.note_damage(value)
+        self.note_unread(value)
     }
 
     /// All keys that the request sees, sorted, with the stored forms of their values.
@@ -328,7 +326,7 @@ impl State {
             .into_iter()
             .map(|(key, stored)| Ok((key.to_owned(), Value::decode(stored)?)))
             .collect();
-        self.note_damage(values)
+        self.note_unread(values)
     }
 
     /// Whether a commit would begin a session.
@@ -360,11 +358,11 @@ impl State {
         }
     }
 
-    /// The failure of the store, or the damage, that reads met.
+    /// The failure that a read met.
     pub(super) fn failure(&self) -> Option<&Error> {
         match &self.base {
             Base::Failed(_, error) => Some(error),
-            _ => self.damage.as_ref(),
+            _ => self.unread.as_ref(),
         }
     }
 
@@ -391,7 +389,7 @@ impl State {
         self.renew = false;
         self.login = None;
         self.new_id = None;
-        self.damage = None;
+        self.unread = None;
         if let Base::Failed(credential, _) = &self.base {
             self.base = Base::Unopened(credential.clone());
         }
@@ -479,13 +477,13 @@ impl State {
     /// Ends a damaged session, if the store still has what was read. Whether it did.
     pub(super) fn end_damaged(&mut self, shared: &Shared) -> bool {
         let now = shared.now();
-        let swapped = match (&self.base, &self.damage) {
+        let swapped = match (&self.base, &self.unread) {
             (Base::Failed(credential, error), _) if error.kind() == ErrorKind::Corrupt => {
                 credential
                     .key()
                     .map(|key| (None, shared.store.swap(&key, Swap::RemoveUnreadable, now)))
             }
-            (Base::Loaded(key, record), Some(_)) => {
+            (Base::Loaded(key, record), Some(error)) if error.kind() == ErrorKind::Corrupt => {
                 let swapped = shared.store.swap(key, Swap::Remove(record), now);
                 Some((Some(record.id()), swapped))
             }
