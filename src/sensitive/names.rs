@@ -165,16 +165,17 @@ impl<'n> Name<'n> {
 
     /// What kind of datum is kept under such a name; under that of an array, also in the plural.
     pub(super) fn kind(&self, plural: bool) -> Option<Kind> {
-        let mut last = self.last;
+        let (mut last, mut plural) = (self.last, plural);
         while is_one_of(last[3], FORMS) {
             last = ["", last[0], last[1], last[2]];
+            // What has a form may be one of many: `tokens: [{value: …}]`.
+            plural = true;
         }
-        let [.., word] = &mut last;
         if plural
-            && word.len() > 3
-            && let Some(singular) = word.strip_suffix(['s', 'S'])
+            && last[3].len() > 3
+            && let Some(singular) = last[3].strip_suffix(['s', 'S'])
         {
-            *word = singular;
+            last[3] = singular;
         }
         if is_password(&last) {
             return (!is_one_of(self.first, STATES)).then_some(Kind::Password);
