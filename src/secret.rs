@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 
-/// 32 bytes in base64url without padding.
-const TEXT_LEN: usize = 43;
+/// How many characters a secret has in a cookie: 32 bytes in base64url without padding.
+pub(crate) const TEXT_LEN: usize = 43;
 
 /// What the visitor's cookie holds: 32 bytes from the system's random generator.
 ///
