@@ -51,22 +51,27 @@ pub(crate) enum Place {
 ///
 /// Descends as deep as the value nests: check its depth first.
 pub(crate) fn find(key: &str, value: &Value) -> Option<(Kind, Place)> {
-    search(key, Name::of(key).kind_of(value), value)
+    search(key, value, |name| name.kind_of(value))
 }
 
 /// The first sensitive datum in a key and an element of the array under it.
 pub(crate) fn find_in_item(key: &str, item: &Value) -> Option<(Kind, Place)> {
-    search(key, Name::of(key).kind_of_any(slice::from_ref(item)), item)
+    search(key, item, |name| name.kind_of_any(slice::from_ref(item)))
 }
 
-fn search(key: &str, by_name: Option<Kind>, value: &Value) -> Option<(Kind, Place)> {
+fn search(
+    key: &str,
+    value: &Value,
+    kind_of: impl FnOnce(&Name<'_>) -> Option<Kind>,
+) -> Option<(Kind, Place)> {
     if let Some(kind) = values::in_text(key) {
         return Some((kind, Place::Key));
     }
-    if let Some(kind) = by_name {
+    let name = Name::of(key);
+    if let Some(kind) = kind_of(&name) {
         return Some((kind, Place::Name));
     }
-    in_value(Name::of(key), value).map(|kind| (kind, Place::Value))
+    in_value(name, value).map(|kind| (kind, Place::Value))
 }
 
 /// The first sensitive datum in a value that is kept under a name.

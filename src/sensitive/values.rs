@@ -152,16 +152,16 @@ fn is_iban(mut text: &[u8]) -> bool {
 
 /// What the digits at the front of a text are.
 fn number(before: &str, text: &str) -> Option<Kind> {
-    if Digits::grouped(text, &[3, 2, 4]).is_some_and(|it| it.is_social_security_number(before)) {
-        return Some(Kind::SocialSecurityNumber);
-    }
-    let run = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number = Digits::read(text);
+    let run = number.groups.first().map_or(0, |group| group.digits.len());
     let in_one_piece: &[usize] = &[run];
-    CARD_GROUPS
-        .iter()
-        .chain([&in_one_piece])
-        .any(|groups| Digits::grouped(text, groups).is_some_and(|it| it.is_card()))
-        .then_some(Kind::PaymentCard)
+    if number.is_social_security_number(before) {
+        Some(Kind::SocialSecurityNumber)
+    } else if number.is_card(in_one_piece) || CARD_GROUPS.iter().any(|it| number.is_card(it)) {
+        Some(Kind::PaymentCard)
+    } else {
+        None
+    }
 }
 
 /// The groups in which digits stand on cards, and are typed.
@@ -175,79 +175,98 @@ const CARD_GROUPS: &[&[usize]] = &[
     &[4, 3, 3, 3],
 ];
 
+/// The most groups that a number has.
+const MOST_GROUPS: usize = 5;
+
 /// The longest card number.
 const LONGEST: usize = 19;
 
-/// A number in groups of digits, with the same gap between all of them.
+/// Groups of digits, with the same gap between all of them.
 struct Digits<'t> {
-    digits: SmallVec<[u8; LONGEST]>,
     gap: &'t str,
+    groups: SmallVec<[Group<'t>; MOST_GROUPS]>,
+}
+
+struct Group<'t> {
+    digits: &'t str,
     after: &'t str,
 }
 
 impl<'t> Digits<'t> {
-    /// Reads groups of these lengths at the front of a text.
-    fn grouped(text: &'t str, groups: &[usize]) -> Option<Self> {
-        let mut digits = SmallVec::new();
-        let (mut gap, mut after) = ("", text);
-        for (n, &group) in groups.iter().enumerate() {
-            if n > 0 {
-                let rest = after.trim_start_matches(is_gap);
-                let (this, _) = after.split_at(after.len() - rest.len());
-                if n == 1 {
-                    gap = this;
-                }
-                if this.is_empty() || this != gap || this.chars().count() > 3 {
-                    return None;
-                }
-                after = rest;
+    /// Reads the groups at the front of a text.
+    fn read(text: &'t str) -> Self {
+        let (mut gap, mut rest) = ("", text);
+        let mut groups = SmallVec::new();
+        while groups.len() < MOST_GROUPS {
+            let (digits, after) = split_while(rest, |c| c.is_ascii_digit());
+            if digits.is_empty() {
+                break;
             }
-            let (part, rest) = after.split_at_checked(group)?;
-            if digits.len() + group > LONGEST || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-                return None;
+            groups.push(Group { digits, after });
+            let (this, next) = split_while(after, is_gap);
+            let is_wide = this.chars().nth(3).is_some();
+            if this.is_empty() || is_wide || groups.len() > 1 && this != gap {
+                break;
             }
-            digits.extend_from_slice(part.as_bytes());
-            after = rest;
+            (gap, rest) = (this, next);
         }
-        Some(Self { digits, gap, after })
+        Self { gap, groups }
     }
 
-    /// Whether the number ends where the groups end. `4111111111111111.0` does, `4.5` does not end
-    /// after the 4.
-    fn ends(&self) -> bool {
-        let zeros = self
-            .after
-            .strip_prefix('.')
-            .map(|rest| rest.trim_start_matches('0'));
-        match (self.after.as_bytes(), zeros.unwrap_or_default().as_bytes()) {
-            ([b'.', ..], [next, ..]) => !next.is_ascii_digit(),
-            ([b'.', ..] | [], _) => true,
-            ([next, ..], _) => !next.is_ascii_alphanumeric(),
-        }
+    /// The digits of the first groups and the text after them, if the groups have these lengths and the
+    /// number ends there.
+    fn first(&self, lengths: &[usize]) -> Option<(SmallVec<[u8; LONGEST]>, &'t str)> {
+        let groups = self.groups.get(..lengths.len())?;
+        let after = groups.last()?.after;
+        let fits = groups
+            .iter()
+            .map(|group| group.digits.len())
+            .eq(lengths.iter().copied());
+        (fits && ends(after)).then(|| {
+            let digits = groups.iter().flat_map(|group| group.digits.bytes());
+            (digits.collect(), after)
+        })
     }
 
-    fn is_card(&self) -> bool {
-        self.ends() && is_card_number(&self.digits)
+    fn is_card(&self, lengths: &[usize]) -> bool {
+        self.first(lengths)
+            .is_some_and(|(digits, _)| is_card_number(&digits))
     }
 
     /// `AAA-GG-SSSS` in the ranges that are given out: no 000, 666 or 9xx, no 00, no 0000 (SSA, RM
     /// 10201.035).
     fn is_social_security_number(&self, before: &str) -> bool {
         let mut gap = self.gap.chars();
-        let (Some(hyphen), None) = (gap.next(), gap.next()) else {
+        let has_hyphens = gap.next().is_some_and(is_dash) && gap.next().is_none();
+        let Some((digits, after)) = self.first(&[3, 2, 4]).filter(|_| has_hyphens) else {
             return false;
         };
-        let (area, rest) = self.digits.split_at(3);
+        let (area, rest) = digits.split_at(3);
         let (group, serial) = rest.split_at(2);
-        is_dash(hyphen)
-            && !before.ends_with(is_dash)
-            && !self.after.starts_with(is_dash)
-            && self.ends()
+        !before.ends_with(is_dash)
+            && !after.starts_with(is_dash)
             && area != b"000"
             && area != b"666"
             && !area.starts_with(b"9")
             && group != b"00"
             && serial != b"0000"
+    }
+}
+
+/// Splits a text after the characters at its front that are such.
+fn split_while(text: &str, is_such: impl Fn(char) -> bool) -> (&str, &str) {
+    let rest = text.trim_start_matches(is_such);
+    text.split_at(text.len() - rest.len())
+}
+
+/// Whether a number that stands before this text ends there. `4111111111111111.0` does, `4.5` does not
+/// end after the 4.
+fn ends(after: &str) -> bool {
+    let fraction = after.strip_prefix('.').map(|it| it.trim_start_matches('0'));
+    match (fraction, after.as_bytes()) {
+        (Some(fraction), _) => !fraction.starts_with(|c: char| c.is_ascii_digit()),
+        (None, [next, ..]) => !next.is_ascii_alphanumeric(),
+        (None, []) => true,
     }
 }
 
