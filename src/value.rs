@@ -286,3 +286,35 @@ impl Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many arrays around a value.
+    fn nested(levels: usize, value: Value) -> Value {
+        (0..levels).fold(value, |value, _| Value::Array(vec![value]))
+    }
+
+    #[test]
+    fn what_a_session_can_not_hold_is_refused_with_the_key_escaped() {
+        let refused = [
+            (nested(MAX_DEPTH + 1, Value::Nil), ErrorKind::Limit),
+            (nested(3, f64::NAN.into()), ErrorKind::Value),
+            (f64::NEG_INFINITY.into(), ErrorKind::Value),
+        ];
+        for (value, kind) in refused {
+            let error = value.check("a\nb").unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(r"session key `a\nb`"), "{error}");
+        }
+        assert!(nested(MAX_DEPTH, f64::MAX.into()).check("a").is_ok());
+    }
+
+    #[test]
+    fn an_element_counts_as_one_level_deeper() {
+        assert!(nested(MAX_DEPTH - 1, Value::Nil).check_item("a").is_ok());
+        let error = nested(MAX_DEPTH, Value::Nil).check_item("a").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+}

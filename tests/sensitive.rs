@@ -229,6 +229,22 @@ fn the_tag_says_nothing_of_the_datum_either() {
     }
 }
 
+#[test]
+fn a_key_from_outside_is_escaped_and_cut() {
+    let session = sessions(SensitiveData::Deny).open(None);
+    let key = format!(
+        "q\n2026 INFO all is well\u{1b}[31m {} password",
+        "x".repeat(60)
+    );
+    for (key, value) in [(&*key, "a"), ("a\rb", "4111111111111111")] {
+        let error = session.set(key, value).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Sensitive);
+        let error = error.to_string();
+        assert!(!error.contains(char::is_control), "{error}");
+        assert!(error.len() < 350, "{error}");
+    }
+}
+
 /// A key that is the datum stands in neither the error nor what the engine adds to it.
 #[test]
 fn a_key_that_is_the_datum_is_not_named() {

@@ -3,7 +3,7 @@
 /// Whether browsers send the cookie with requests that another site starts (RFC 6265bis, 5.6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameSite {
-    /// With links to this site only. A visitor who comes back from a payment provider is still signed
+    /// Only when the visitor follows a link. One who comes back from a payment provider is still signed
     /// in.
     #[default]
     Lax,

@@ -1,4 +1,4 @@
-//! One setting: how its value is read, and what a wrong value is told.
+//! One setting: how its value is read, and the message for a wrong value.
 
 use serde_json::Value as Json;
 

@@ -25,14 +25,14 @@ pub(super) fn in_text(text: &str) -> Option<Kind> {
     None
 }
 
-/// Whether a whole number is a card number. The sign does not matter: a refund of one is one, too.
+/// Whether a whole number is a card number, with or without a minus sign.
 pub(super) fn is_card(number: i64) -> bool {
     is_card_number(number.unsigned_abs().to_string().as_bytes())
 }
 
-/// Whether a fractional number is a card number with nothing behind the point.
+/// Whether a fractional number is a card number without a fraction.
 pub(super) fn is_fractional_card(number: f64) -> bool {
-    /// From here on not every whole number has a fractional one of its own.
+    /// Larger whole numbers are not exact as `f64`.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     number.fract() == 0.0 && number.abs() < EXACT && is_card(number as i64)
 }
