@@ -61,6 +61,7 @@ impl Serialize for Value {
     }
 }
 
+/// Makes a value of anything that serde can serialize.
 pub(super) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
     value
         .serialize(ToValue { depth: 0 })
@@ -160,7 +161,7 @@ fn whole<N: TryInto<i64>>(number: N) -> Result<Value, Refused> {
     })
 }
 
-/// One line per method of a serializer that does not look further into the caller's value.
+/// The methods of a serializer without type parameters, one a line.
 macro_rules! methods {
     ($($name:ident($($arg:tt: $type:ty),*) -> $made:ty => |$this:tt| $make:expr;)+) => {
         $(fn $name(self, $($arg: $type),*) -> Result<$made, Refused> {
