@@ -1,6 +1,6 @@
 //! How much a session may hold.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Shown};
 
 /// The longest key: 128 bytes.
 pub(crate) const MAX_KEY_BYTES: usize = 128;
@@ -78,7 +78,7 @@ impl Limits {
     /// Refuses a change that grows a session over a limit. A session may hold more because the limit
     /// was lowered: changes that make it no larger are accepted.
     pub(crate) fn check(&self, key: Option<&str>, before: Size, after: Size) -> Result<(), Error> {
-        let by = || key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
+        let by = || key.map_or_else(String::new, |key| format!(" with the key `{}`", Shown(key)));
         let problem = if after.bytes > self.max_bytes.max(before.bytes) {
             format!(
                 "the session{} would take {} bytes, the limit is {} bytes: store less, or raise `max_bytes`",

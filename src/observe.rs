@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
+#[cfg(feature = "tracing")]
+use crate::error::Shown;
 use crate::secret::SessionId;
 use crate::sensitive::Kind;
 
@@ -186,7 +188,7 @@ macro_rules! shown {
 shown! {
     SessionId => |id| tracing::field::display(id);
     Option<SessionId> => |id| id.map(tracing::field::display);
-    Option<&str> => |text| text;
+    Option<&str> => |text| text.map(|text| tracing::field::display(Shown(text)));
     Kind => |kind| tracing::field::display(kind);
     usize => |count| count;
 }

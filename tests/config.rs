@@ -47,7 +47,10 @@ fn a_name_follows_from_the_other_settings() {
     assert_eq!(name("{}"), "__Host-sid");
     assert_eq!(name(r#"{"domain": "example.com"}"#), "__Secure-sid");
     assert_eq!(name(r#"{"path": "/shop"}"#), "__Secure-sid");
-    assert_eq!(name(r#"{"secure_cookies": false}"#), "sid");
+    assert_eq!(
+        name(r#"{"secure_cookies": false, "environment": "development"}"#),
+        "sid"
+    );
     assert_eq!(name(r#"{"cookie_name": "cart"}"#), "cart");
 }
 
@@ -124,7 +127,7 @@ fn zero_is_no_timeout_and_no_limit() {
 fn cookie_settings_that_browsers_drop_are_refused() {
     let refused_by_rule = [
         (
-            r#"{"same_site": "None", "secure_cookies": false}"#,
+            r#"{"same_site": "None", "secure_cookies": false, "environment": "development"}"#,
             "needs `secure_cookies: true`",
         ),
         (
@@ -133,11 +136,11 @@ fn cookie_settings_that_browsers_drop_are_refused() {
         ),
         (r#"{"cookie_name": "__host-a", "path": "/a"}"#, "`path: /`"),
         (
-            r#"{"cookie_name": "__Host-a", "secure_cookies": false}"#,
+            r#"{"cookie_name": "__Host-a", "secure_cookies": false, "environment": "development"}"#,
             "`secure_cookies: true`",
         ),
         (
-            r#"{"cookie_name": "__SECURE-a", "secure_cookies": false}"#,
+            r#"{"cookie_name": "__SECURE-a", "secure_cookies": false, "environment": "development"}"#,
             "`secure_cookies: true`",
         ),
     ];
@@ -195,6 +198,58 @@ fn cookie_settings_that_browsers_drop_are_refused() {
             SessionConfig::builder().domain(domain).build().is_err(),
             "{domain:?}"
         );
+    }
+}
+
+#[test]
+fn production_has_secure_cookies() {
+    let refusals = [
+        json(r#"{"secure_cookies": false}"#).unwrap_err(),
+        json(r#"{"environment": "production", "secure_cookies": false}"#).unwrap_err(),
+        json(r#"{"secure_cookies": false, "enabled": false, "cookie_name": "a"}"#).unwrap_err(),
+        SessionConfig::builder()
+            .secure_cookies(false)
+            .build()
+            .unwrap_err()
+            .to_string(),
+    ];
+    for error in refusals {
+        for words in [
+            "`secure_cookies: false`",
+            "found `environment: production`",
+            "remove `secure_cookies`, or set `environment: development`",
+        ] {
+            assert!(error.contains(words), "{words:?} is not in: {error}");
+        }
+    }
+    let development = [
+        json(r#"{"environment": "development"}"#),
+        json(r#"{"environment": "development", "secure_cookies": false}"#),
+    ];
+    assert_eq!(
+        development.map(|config| config.unwrap().secure_cookies()),
+        [true, false]
+    );
+}
+
+#[test]
+fn text_of_the_settings_is_escaped_and_cut_in_errors() {
+    let forged = "a\nINFO all is well\u{1b}[31m";
+    let long = "b".repeat(100_000);
+    for text in [forged, &long] {
+        let quoted = serde_json::to_string(text).unwrap();
+        for block in [
+            format!("{{{quoted}: 1}}"),
+            format!(r#"{{"domain": {quoted}, "path": "{long}"}}"#),
+            format!(r#"{{"path": {quoted}}}"#),
+            format!(r#"{{"cookie_name": {quoted}, "path": "/"}}"#),
+            format!(r#"{{"environment": {quoted}}}"#),
+            format!(r#"{{"trusted_proxies": [{quoted}]}}"#),
+        ] {
+            let error = json(&block).unwrap_err();
+            assert!(!error.contains(char::is_control), "{error}");
+            assert!(error.len() < 600, "{} bytes", error.len());
+        }
     }
 }
 
@@ -277,6 +332,14 @@ sessions:
         );
         assert!(error("max_keys: [").ends_with("at line 1, column 11"));
         assert!(error("secure_cookies: 'true'").contains("found the text \"true\""));
+        assert!(
+            error("sessions:\n  secure_cookies: false")
+                .starts_with("line 2, column 19: `secure_cookies: false`")
+        );
+        assert_eq!(
+            error("\"sessions\\e[31m\":\n  max_keys: 3"),
+            "line 1, column 1: unknown block `sessions\\u{1b}[31m`, did you mean `sessions`?",
+        );
     }
 
     #[test]

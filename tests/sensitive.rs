@@ -8,9 +8,6 @@ use liquid_session::{
 };
 use proptest::prelude::*;
 
-/// How many cases there are at least: a test that finds none passes for the wrong reason.
-const CASES: usize = 225;
-
 const NO_PLACE: &str = "which has no place in a session (`sensitive_data: deny`)";
 
 fn sessions(handling: SensitiveData) -> Sessions {
@@ -60,7 +57,7 @@ fn cases() -> Vec<Case> {
             value: Value::from_json(&part().replace("{}", "")).unwrap(),
         });
     }
-    assert!(cases.len() >= CASES, "met {}", cases.len());
+    assert!(!cases.is_empty(), "no case in {path}");
     cases
 }
 
@@ -121,7 +118,7 @@ fn every_case_is_what_it_is_taken_for() {
         for leaf in datum.iter().filter(|leaf| leaf.len() > 3 && *leaf != key) {
             assert!(!text.contains(leaf.as_str()), "line {line}: {text}");
         }
-        let is_key_itself = key.starts_with("4111") || key.starts_with("AKIA");
+        let is_key_itself = key.contains("4111") || key.starts_with("AKIA");
         assert_eq!(
             text.contains(key.as_str()),
             !is_key_itself,
@@ -229,6 +226,22 @@ fn the_tag_says_nothing_of_the_datum_either() {
         );
         assert!(!error.contains("1111"), "{template}: {error}");
         assert!(!session.has_changes(), "{template}");
+    }
+}
+
+#[test]
+fn a_key_from_outside_is_escaped_and_cut() {
+    let session = sessions(SensitiveData::Deny).open(None);
+    let key = format!(
+        "q\n2026 INFO all is well\u{1b}[31m {} password",
+        "x".repeat(60)
+    );
+    for (key, value) in [(&*key, "a"), ("a\rb", "4111111111111111")] {
+        let error = session.set(key, value).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Sensitive);
+        let error = error.to_string();
+        assert!(!error.contains(char::is_control), "{error}");
+        assert!(error.len() < 350, "{error}");
     }
 }
 

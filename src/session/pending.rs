@@ -3,7 +3,7 @@
 use kstring::KString;
 use smallvec::SmallVec;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Shown};
 use crate::limits::{Limits, Size};
 use crate::record::{Op, Ops, Record, add, append};
 use crate::value::{StoredValue, Value};
@@ -132,7 +132,10 @@ impl Pending {
             Ok(Op::Increment(before)) => Op::Increment(before.checked_add(by).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Value,
-                    format!("the additions to the session key `{key}` in this request leave the range of i64"),
+                    format!(
+                        "the additions to the session key `{}` in this request leave the range of i64",
+                        Shown(key)
+                    ),
                 )
             })?),
             // After a set, a removal or a clear the sum does not depend on the record.

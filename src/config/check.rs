@@ -1,18 +1,21 @@
-//! What settings may not be.
+//! The rules that settings must keep, alone and together.
 
-use super::{Problem, SameSite, Setting as _, Settings};
-use crate::config::network::Network;
+use super::network::Network;
+use super::options::{Environment, SameSite};
+use super::setting::Setting as _;
+use super::settings::{Problem, Settings};
+use crate::error::Shown;
+use crate::secret;
 
-/// The value of the cookie is 43 characters, and browsers drop a cookie whose name and value are
-/// over 4096 bytes together (RFC 6265bis, 5.6).
-const MAX_NAME: usize = 4096 - 43;
+/// Browsers drop a cookie whose name and value are longer together (RFC 6265bis, 5.6).
+const MAX_NAME: usize = 4096 - secret::TEXT_LEN;
 
-/// Browsers ignore an attribute beyond this (RFC 6265bis, 5.6).
+/// Browsers ignore a longer attribute (RFC 6265bis, 5.6).
 const MAX_PATH: usize = 1024;
 
 impl Settings {
-    /// What is wrong with the settings, if anything; if nothing, the trusted networks.
-    pub(in crate::config) fn check(&self) -> Result<Vec<Network>, Problem> {
+    /// Checks the settings, and returns the networks of `trusted_proxies`.
+    pub(super) fn check(&self) -> Result<Vec<Network>, Problem> {
         let positive = [
             ("timeout_minutes", self.timeout_minutes as usize),
             (
@@ -36,6 +39,12 @@ impl Settings {
                 "`same_site: None` needs `secure_cookies: true`: browsers drop such a cookie otherwise; use `Lax` or `Strict`, or secure cookies",
             ));
         }
+        if self.environment == Environment::Production && !self.secure_cookies {
+            return Err(Problem::new(
+                "secure_cookies",
+                "`secure_cookies: false` lets the cookie travel over plain HTTP: found `environment: production` (the default), expected `environment: development`; remove `secure_cookies`, or set `environment: development` on your own machine",
+            ));
+        }
         self.check_domain()?;
         self.check_path()?;
         self.check_cookie_name()?;
@@ -46,8 +55,9 @@ impl Settings {
                     Problem::new(
                         "trusted_proxies",
                         format!(
-                            "`trusted_proxies` must be {}, found {proxy:?}",
-                            Vec::ALLOWED
+                            "`trusted_proxies` must be {}, found \"{}\"",
+                            Vec::ALLOWED,
+                            Shown(proxy)
                         ),
                     )
                 })
@@ -67,8 +77,8 @@ impl Settings {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
-        // A last label of digits is an address, and cookies of an address have no domain (RFC 6265,
-        // 5.1.3).
+        // A name whose last label is digits is an address, and a cookie of an address has no domain (RFC
+        // 6265, 5.1.3).
         let is_address = domain
             .rsplit('.')
             .next()
@@ -77,7 +87,8 @@ impl Settings {
             return Err(Problem::new(
                 "domain",
                 format!(
-                    "`domain` must be a host name such as `example.com` (letters beyond ASCII as `xn--`), found {domain:?}"
+                    "`domain` must be a host name such as `example.com` (letters beyond ASCII as `xn--`), found \"{}\"",
+                    Shown(domain)
                 ),
             ));
         }
@@ -93,7 +104,8 @@ impl Settings {
             return Err(Problem::new(
                 "path",
                 format!(
-                    "`path` must begin with `/` and have no spaces, semicolons or letters beyond ASCII, found {path:?}"
+                    "`path` must begin with `/` and have no spaces, semicolons or letters beyond ASCII, and at most {MAX_PATH} characters, found \"{}\"",
+                    Shown(path)
                 ),
             ));
         }
@@ -108,12 +120,12 @@ impl Settings {
         // A token (RFC 9110, 5.6.2).
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(token) {
-            let short: String = name.chars().take(60).collect();
             return problem(format!(
-                "`cookie_name` must be 1 to {MAX_NAME} letters, digits and characters of `!#$%&'*+-.^_|~`, found {short:?}"
+                "`cookie_name` must be 1 to {MAX_NAME} letters, digits and characters of `!#$%&'*+-.^_|~`, found \"{}\"",
+                Shown(name)
             ));
         }
-        // Browsers look at the prefix without regard to case (RFC 6265bis, 5.4).
+        // Browsers ignore the case of the prefix (RFC 6265bis, 5.4).
         let lower = name.to_ascii_lowercase();
         if lower.starts_with("__host-") && !self.may_be_host_only() {
             return problem(
@@ -130,8 +142,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether the cookie may have the name prefix that binds it to one host.
-    pub(in crate::config) fn may_be_host_only(&self) -> bool {
+    /// Whether the cookie's name may begin with `__Host-`.
+    pub(super) fn may_be_host_only(&self) -> bool {
         self.secure_cookies && self.domain.is_none() && self.path == "/"
     }
 }
