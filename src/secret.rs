@@ -87,6 +87,13 @@ impl Secret {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// Whether two cookies of one request hold the same value. Both are the visitor's own, so the time
+    /// that it takes reveals nothing.
+    #[cfg(feature = "cookie")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// The store key: the shard, then 30 bytes of the secret's SHA-256.
     pub(crate) fn store_key(&self) -> StoreKey {
         let mut key = [0; 32];

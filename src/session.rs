@@ -22,11 +22,11 @@ pub use identity::Login;
 pub(crate) use key::check_key;
 pub use outcome::{Outcome, Status};
 pub(crate) use state::Savepoint;
-use state::{Base, Credential, State};
+pub(crate) use state::Credential;
+use state::{Base, State};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::read_budget;
-use crate::secret::Secret;
 use shared::Shared;
 
 /// The session of one request: the record as it was loaded, and what this request did.
@@ -65,8 +65,7 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn open(shared: Arc<Shared>, secret: Option<Secret>) -> Self {
-        let credential = secret.map_or(Credential::None, Credential::Secret);
+    pub(crate) fn open(shared: Arc<Shared>, credential: Credential) -> Self {
         Self::with(Some(shared), Base::Unopened(credential))
     }
 

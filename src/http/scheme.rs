@@ -95,7 +95,7 @@ fn proto(hop: &str) -> Option<bool> {
 }
 
 /// Splits at separators outside of quoted strings.
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub(super) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {
         let escape = quoted && !escaped && c == '\\';

@@ -28,6 +28,8 @@ pub(super) struct State {
     cookie: Credential,
     /// The visitor has a cookie of ours: came with it, or was sent one.
     pub(super) has_cookie: bool,
+    /// Two cookies opened sessions: the answer removes the cookie wherever it may be.
+    pub(super) planted: bool,
     /// How often this request ended a session. What was staged before stays dropped.
     pub(super) logouts: u32,
     /// The session was ended by this request: its cookie goes, whatever follows.
@@ -63,10 +65,13 @@ pub(super) enum Base {
 }
 
 #[derive(Clone)]
-pub(super) enum Credential {
+pub(crate) enum Credential {
     None,
     /// From the cookie.
     Secret(Secret),
+    /// From several cookies of the session's name: at most one of them opens a session.
+    #[cfg_attr(not(feature = "cookie"), allow(dead_code, reason = "headers have several"))]
+    Several(Box<[Secret]>),
     /// Of a session that this request has met.
     Key(StoreKey),
 }
@@ -74,7 +79,7 @@ pub(super) enum Credential {
 impl Credential {
     fn key(&self) -> Option<StoreKey> {
         match self {
-            Self::None => None,
+            Self::None | Self::Several(_) => None,
             Self::Secret(secret) => Some(secret.store_key()),
             Self::Key(key) => Some(*key),
         }
@@ -124,7 +129,8 @@ impl State {
             _ => Credential::None,
         };
         Self {
-            has_cookie: matches!(cookie, Credential::Secret(_)),
+            has_cookie: matches!(cookie, Credential::Secret(_) | Credential::Several(_)),
+            planted: false,
             base,
             cookie,
             pending: Pending::default(),
@@ -192,6 +198,11 @@ impl State {
     }
 
     fn load(&mut self, credential: Credential, shared: &Shared) -> Result<(), Error> {
+        if let Credential::Several(secrets) = &credential {
+            let found = self.choose(secrets, shared);
+            let found = found.map_err(|error| self.unavailable(credential, error))?;
+            return self.load(found, shared);
+        }
         let Some(mut key) = credential.key() else {
             self.rebase_on(Base::Absent);
             return Ok(());
@@ -224,11 +235,7 @@ impl State {
                     shared.tally.newer_form();
                     Some(Base::Absent)
                 }
-                Err(error) => {
-                    observe::failed(&error);
-                    self.rebase_on(Base::Failed(credential, error.clone()));
-                    return Err(error);
-                }
+                Err(error) => return Err(self.unavailable(credential, error)),
             };
             self.rebase_on(match base {
                 Some(base) => base,
@@ -239,6 +246,40 @@ impl State {
                 }
             });
             return Ok(());
+        }
+    }
+
+    fn unavailable(&mut self, credential: Credential, error: Error) -> Error {
+        observe::failed(&error);
+        self.rebase_on(Base::Failed(credential, error.clone()));
+        error
+    }
+
+    /// The one of several secrets that opens a session. If two do, one of them was planted, and
+    /// nothing distinguishes them: both sessions are ended.
+    fn choose(&mut self, secrets: &[Secret], shared: &Shared) -> Result<Credential, Error> {
+        let now = shared.now();
+        let mut open = Vec::new();
+        for secret in secrets {
+            count(&shared.tally.loads, 1);
+            match shared.store.load(&secret.store_key(), now) {
+                Ok(Loaded::Found(_)) => open.push(secret),
+                Ok(Loaded::Moved(_) | Loaded::Absent) => {}
+                Err(error) if users::is_unreadable(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match open[..] {
+            [] => Ok(Credential::None),
+            [secret] => Ok(Credential::Secret(secret.clone())),
+            _ => {
+                for secret in open {
+                    users::end(&*shared.store, secret.store_key(), now, |_| true)?;
+                }
+                shared.tally.planted();
+                self.planted = true;
+                Ok(Credential::None)
+            }
         }
     }
 
@@ -428,6 +469,9 @@ impl State {
 
     /// Ends the session in the store, and begins again without one.
     pub(super) fn end(&mut self, shared: &Shared) -> Result<(), Error> {
+        if matches!(self.base, Base::Unopened(Credential::Several(_))) {
+            self.open(Some(shared))?;
+        }
         let ended = self.end_in_store(shared).inspect_err(observe::failed)?;
         if let Some(ended) = ended {
             shared
