@@ -8,7 +8,7 @@ use std::thread::{self, ThreadId};
 use kstring::KString;
 
 use super::outcome::Outcome;
-use super::pending::{Pending, Seen};
+use super::pending::Pending;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -351,7 +351,7 @@ impl State {
     fn entries(&self) -> BTreeMap<&str, &[u8]> {
         let stored = self.record().into_iter().flat_map(Record::iter);
         let mut entries: BTreeMap<_, _> = stored
-            .filter(|(key, _)| matches!(self.pending.see(key), Seen::Untouched))
+            .filter(|(key, _)| self.pending.leaves(key))
             .collect();
         entries.extend(self.pending.written());
         entries
