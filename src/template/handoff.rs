@@ -31,6 +31,7 @@ thread_local! {
 
 /// The session of the template, also if it has given the name `context` to something else since a
 /// tag found the session.
+#[inline]
 pub(super) fn session(runtime: &dyn Runtime) -> Option<Session> {
     visible_session(runtime).or_else(|| {
         ask(|| {
