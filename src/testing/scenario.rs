@@ -98,16 +98,13 @@
 //! # Ok::<(), liquid_session::Error>(())
 //! ```
 
-mod command;
 mod counting;
 mod format;
 mod report;
 mod run;
 
 use std::path::Path;
-use std::sync::Arc;
 
-pub use command::command;
 pub use format::SetCookie;
 pub use report::{Played, Report};
 
@@ -216,10 +213,6 @@ impl Scenario {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn run(&self, store: impl SessionStore) -> Result<Report, Error> {
-        self.run_on(Arc::new(store))
-    }
-
-    fn run_on(&self, store: Arc<dyn SessionStore>) -> Result<Report, Error> {
         run::run(&self.name, &self.file, store)
     }
 }

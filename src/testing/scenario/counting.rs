@@ -26,12 +26,12 @@ impl Counts {
     }
 }
 
-pub(super) struct Counting {
-    pub(super) store: Arc<dyn SessionStore>,
+pub(super) struct Counting<S> {
+    pub(super) store: S,
     pub(super) counts: Arc<Counts>,
 }
 
-impl SessionStore for Counting {
+impl<S: SessionStore> SessionStore for Counting<S> {
     fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
         self.counts.loads.fetch_add(1, Ordering::Relaxed);
         self.store.load(key, now)

@@ -17,7 +17,7 @@ use crate::store::{Revoke, SessionStore};
 use crate::template::ParserBuilderExt as _;
 use crate::value::Value;
 
-pub(super) fn run(name: &str, file: &File, store: Arc<dyn SessionStore>) -> Result<Report, Error> {
+pub(super) fn run(name: &str, file: &File, store: impl SessionStore) -> Result<Report, Error> {
     let mut player = Player::new(file, store)?;
     let requests = file.requests.iter().enumerate().map(|(at, request)| {
         let came = player.play(request);
@@ -37,7 +37,7 @@ struct Player<'f> {
 }
 
 impl<'f> Player<'f> {
-    fn new(file: &'f File, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
+    fn new(file: &'f File, store: impl SessionStore) -> Result<Self, Error> {
         let mut partials = InMemorySource::new();
         for (name, source) in &file.partials {
             partials.add(name, source);

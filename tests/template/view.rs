@@ -1,0 +1,563 @@
+//! `context.session` on templates: lazy, live, nil for what is absent, silent about what is stored.
+
+use liquid::partials::{EagerCompiler, InMemorySource};
+use liquid_session::{ErrorKind, ParserBuilderExt as _, Session, Status};
+use crate::counted::Counted;
+
+fn parser() -> liquid::Parser {
+    let mut partials = InMemorySource::new();
+    partials.add("read", "{{ context.session.name }}");
+    partials.add("write", "{% session name = 'from ' | append: from %}");
+    partials.add(
+        "deep",
+        "{% render 'write', from: 'deep' %}{% include 'read' %}",
+    );
+    liquid::ParserBuilder::with_stdlib()
+        .sessions()
+        .partials(EagerCompiler::new(partials))
+        .build()
+        .unwrap()
+}
+
+fn render(session: &Session, template: &str) -> Result<String, String> {
+    let globals = liquid::object!({
+        "params": { "tab": "home" },
+        "nothing": nil,
+        "context": { "params": { "page": 2 }, "session": "not this one" },
+    });
+    parser()
+        .parse(template)
+        .and_then(|template| template.render(&session.bind(&globals)))
+        .map_err(|error| error.to_string())
+}
+
+/// A session that holds `name`, `list`, `object`, `yes`, opened anew.
+fn stored(store: &Counted) -> Session {
+    let sessions = store.sessions();
+    let session = sessions.open(None);
+    session.set("name", "Ann").unwrap();
+    session.set("list", vec!["a", "b"]).unwrap();
+    session
+        .set(
+            "object",
+            serde_json::json!({ "inner": { "n": 1.5 }, "size": 9 }),
+        )
+        .unwrap();
+    session.set("yes", true).unwrap();
+    let cookie = session.commit().unwrap().secret().unwrap().expose();
+    sessions.open(Some(&cookie))
+}
+
+#[test]
+fn what_is_stored_reads_back_with_its_type() {
+    let session = stored(&Counted::default());
+    for (template, expected) in [
+        ("{{ context.session.name }}", "Ann"),
+        ("{{ context.session['name'] }}", "Ann"),
+        ("{% assign k = 'name' %}{{ context.session[k] }}", "Ann"),
+        ("{{ context.session.name.size }}", "3"),
+        (
+            "{{ context.session.list.size }}{{ context.session.list.first }}{{ context.session.list.last }}",
+            "2ab",
+        ),
+        (
+            "{{ context.session.list[1] }}{{ context.session.list[-1] }}",
+            "bb",
+        ),
+        (
+            "{% for x in context.session.list %}{{ x }},{% endfor %}",
+            "a,b,",
+        ),
+        ("{{ context.session.list | join: '-' }}", "a-b"),
+        ("{{ context.session.object.inner.n | plus: 1 }}", "2.5"),
+        ("{{ context.session.object.size }}", "9"),
+        ("{% if context.session.yes == true %}y{% endif %}", "y"),
+        (
+            "{% case context.session.name %}{% when 'Ann' %}hit{% endcase %}",
+            "hit",
+        ),
+        (
+            "{% if context.session.list contains 'b' %}y{% endif %}",
+            "y",
+        ),
+        ("{% if context.session contains 'name' %}y{% endif %}", "y"),
+        (
+            "{% if context.session contains 'nope' %}y{% else %}n{% endif %}",
+            "n",
+        ),
+        ("{{ context.session.size }}", "4"),
+        (
+            "{{ context.session | hash_keys | join: ' ' }}",
+            "list name object yes",
+        ),
+        (
+            "{% for pair in context.session %}{% if pair[0] == 'name' %}{{ pair[1] }}{% endif %}{% endfor %}",
+            "Ann",
+        ),
+        (
+            "{% assign keys = context.session | hash_keys %}{% for key in keys %}{{ key }}={{ context.session[key] | json }} {% endfor %}",
+            r#"list=["a","b"] name="Ann" object={"inner":{"n":1.5},"size":9} yes=true "#,
+        ),
+        ("{{ context.params.page }}", "2"),
+    ] {
+        assert_eq!(
+            render(&session, template).as_deref(),
+            Ok(expected),
+            "{template}"
+        );
+    }
+}
+
+#[test]
+fn whatever_is_absent_is_nil_on_every_path() {
+    let session = stored(&Counted::default());
+    for path in [
+        "context.session.nope",
+        "context.session['nope']",
+        "context.session.nope.deeper.still",
+        "context.session.name.nope",
+        "context.session.name.nope.nope",
+        "context.session.list.nope",
+        "context.session.list[9]",
+        "context.session.list[9].nope",
+        "context.session.object.nope",
+        "context.session.object.inner.n.nope",
+        "context.session.yes.nope",
+        "context.session[params.tab]",
+        "context.session['\u{0}session handle']",
+    ] {
+        for (template, expected) in [
+            ("[{{ PATH }}]", "[]"),
+            ("{% if PATH %}y{% else %}n{% endif %}", "n"),
+            ("{% unless PATH %}n{% endunless %}", "n"),
+            ("{% if PATH == nil %}nil{% endif %}", "nil"),
+            ("{% if PATH == blank %}blank{% endif %}", "blank"),
+            ("{% if PATH != blank %}y{% else %}n{% endif %}", "n"),
+            (
+                "{% if PATH == 'x' or PATH == 1 %}y{% else %}n{% endif %}",
+                "n",
+            ),
+            (
+                "{% case PATH %}{% when 'x' %}x{% else %}else{% endcase %}",
+                "else",
+            ),
+            ("{{ PATH | default: 'd' }}", "d"),
+            ("{{ 'x' | append: PATH }}", "x"),
+            ("{% for x in PATH %}x{% else %}none{% endfor %}", "none"),
+            ("{% assign x = PATH %}[{{ x }}]", "[]"),
+            ("{{ PATH | json }}", "null"),
+        ] {
+            let template = template.replace("PATH", path);
+            assert_eq!(
+                render(&session, &template).as_deref(),
+                Ok(expected),
+                "{template}"
+            );
+        }
+    }
+}
+
+/// Found by fuzzing: a view lends its values, and a size is none that lies in it. The one path on
+/// which something absent is not nil, and it tells nothing.
+#[test]
+fn below_a_size_there_is_nothing_but_an_error() {
+    let session = stored(&Counted::default());
+    for template in [
+        "{{ context.session.size.x }}",
+        "{{ context.session.list.size.x }}",
+        "{{ context.session.name.size[0] }}",
+    ] {
+        let error = render(&session, template).unwrap_err();
+        assert!(error.contains("Unknown index"), "{error}");
+        assert!(
+            !error.contains("Ann") && !error.contains("object"),
+            "{error}"
+        );
+    }
+    // A key that is called so is the value.
+    let found = render(&session, "[{{ context.session.object.size.x }}]");
+    assert_eq!(found.unwrap(), "[]");
+    let asked = "{% if context.session.list.size.x %}y{% else %}n{% endif %}";
+    assert_eq!(render(&session, asked).unwrap(), "n");
+}
+
+/// Found by fuzzing: the engine evaluates the arguments of a filter by itself.
+#[test]
+fn an_unknown_index_is_nil_but_in_the_argument_of_a_filter() {
+    let session = stored(&Counted::default());
+    let set = "{% session x = context.session[nobody] %}{{ context.session.x }}";
+    assert_eq!(render(&session, set).unwrap(), "");
+    let set = "{% session x = nobody.at.all | default: nobody.else %}{{ context.session.x }}";
+    assert_eq!(render(&session, set).unwrap(), "");
+    let error = render(
+        &session,
+        "{% session x = '' | default: context.session[nobody] %}",
+    );
+    let error = error.unwrap_err();
+    assert!(error.contains("Expected scalar, found `nil`"), "{error}");
+    assert!(
+        !error.contains("Ann") && !error.contains("object"),
+        "{error}"
+    );
+}
+
+#[test]
+fn errors_name_no_other_key_and_no_value() {
+    let session = stored(&Counted::default());
+    for template in [
+        "{% if context.session.nope contains 'x' %}{% endif %}",
+        "{{ context.session.nope | plus: 1 }}",
+        "{% for i in (1..context.session.nope) %}{% endfor %}",
+        "{% session x = context.session.nope | plus: 1 %}",
+    ] {
+        let error = render(&session, template).unwrap_err();
+        for word in ["Ann", "name", "yes", "inner"] {
+            assert!(!error.contains(word), "{template}: {error}");
+        }
+    }
+}
+
+#[test]
+fn any_number_of_touches_is_one_load_and_no_write() {
+    let store = Counted::default();
+    let session = stored(&store);
+    let before = store.calls();
+    for _ in 0..3 {
+        let page = "{% for i in (1..100) %}{{ context.session.name }}{% include 'read' %}{% render 'read' %}{{ context.session.size }}{{ context.session.nope }}{% endfor %}";
+        assert_eq!(render(&session, page).unwrap(), "AnnAnnAnn4".repeat(100));
+    }
+    assert_eq!(session.commit().unwrap().status(), Status::Unchanged);
+    let (loads, commits, touches) = store.calls();
+    assert_eq!(
+        (loads - before.0, commits - before.1, touches - before.2),
+        (1, 0, 0)
+    );
+}
+
+#[test]
+fn a_page_that_never_touches_it_asks_the_store_nothing() {
+    let store = Counted::default();
+    let session = stored(&store);
+    let before = store.calls();
+    let page = "{% if context.session %}on{% endif %}{{ context.params.page }}{{ params.tab }}";
+    assert_eq!(render(&session, page).unwrap(), "on2home");
+    assert!(!session.is_accessed());
+    let outcome = session.commit().unwrap();
+    assert_eq!(outcome.status(), Status::Unchanged);
+    assert!(outcome.secret().is_none() && !outcome.removes_cookie());
+    assert_eq!(store.calls(), before);
+}
+
+#[test]
+fn a_write_is_one_load_and_one_commit() {
+    let store = Counted::default();
+    let session = stored(&store);
+    let before = store.calls();
+    render(
+        &session,
+        "{% session a = 1 %}{% session b = 2 %}{{ context.session.a }}",
+    )
+    .unwrap();
+    assert_eq!(
+        store.commits(),
+        before.1,
+        "nothing is stored before the commit"
+    );
+    assert_eq!(session.commit().unwrap().status(), Status::Changed);
+    assert_eq!(
+        (store.loads() - before.0, store.commits() - before.1),
+        (1, 1)
+    );
+}
+
+#[test]
+fn a_visitor_without_a_cookie_costs_no_call_until_the_commit_of_a_write() {
+    let store = Counted::default();
+    let session = store.sessions().open(None);
+    render(
+        &session,
+        "{{ context.session.a }}{% session a = 1 %}{{ context.session | json }}",
+    )
+    .unwrap();
+    assert_eq!(store.calls(), (0, 0, 0));
+    assert_eq!(session.commit().unwrap().status(), Status::Created);
+    assert_eq!(store.calls(), (0, 1, 0));
+}
+
+#[test]
+fn reads_after_writes_are_live_everywhere() {
+    let session = stored(&Counted::default());
+    for (template, expected) in [
+        (
+            "{{ context.session.name }}{% session name = 'Bob' %}{{ context.session.name }}",
+            "AnnBob",
+        ),
+        (
+            "{% session name = 'I' %}{% include 'read' %}{% render 'read' %}",
+            "II",
+        ),
+        (
+            "{% assign from = 'in' %}{% include 'write' %}{{ context.session.name }}",
+            "from in",
+        ),
+        (
+            "{% render 'write', from: 'r' %}{{ context.session.name }}",
+            "from r",
+        ),
+        (
+            "{% render 'deep' %}{{ context.session.name }}",
+            "from deepfrom deep",
+        ),
+        (
+            "{% capture x %}{% session name = 'C' %}{% endcapture %}{{ context.session.name }}",
+            "C",
+        ),
+        (
+            "{% for i in (1..3) %}{% session n = context.session.n | default: 0 | plus: i %}{{ context.session.n }} {% endfor %}",
+            "1 3 6 ",
+        ),
+        (
+            "{% session name = null %}[{{ context.session.name }}]{% if context.session.name == blank %}gone{% endif %}",
+            "[]gone",
+        ),
+        (
+            "{% session = null %}{{ context.session.size }}{{ context.session | json }}",
+            "0{}",
+        ),
+        (
+            "{% session a = 1 %}{% assign s = context.session %}{% session a = 2 %}{{ s.a }}{{ context.session.a }}",
+            "12",
+        ),
+    ] {
+        session.discard();
+        assert_eq!(
+            render(&session, template).as_deref(),
+            Ok(expected),
+            "{template}"
+        );
+    }
+}
+
+#[test]
+fn there_and_empty_is_true_and_no_session_is_false() {
+    let empty = Counted::default().sessions().open(None);
+    let page = "{% if context.session %}on{% else %}off{% endif %}{% if context.session == blank %} blank{% endif %}{{ context.session.session_id }}";
+    assert_eq!(render(&empty, page).unwrap(), "on blank");
+
+    let off = Session::disabled("a background job has none");
+    assert_eq!(render(&off, page).unwrap(), "off blank");
+    assert_eq!(
+        render(&off, "[{{ context.session.a.b }}]{{ context.params.page }}").unwrap(),
+        "[]2"
+    );
+    let error = render(&off, "{% session a = 1 %}").unwrap_err();
+    assert!(
+        error.contains("there is no session here: a background job has none"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_public_handle_is_not_the_secret() {
+    let session = stored(&Counted::default());
+    let id = render(&session, "{{ context.session.session_id }}").unwrap();
+    assert_eq!(id, session.id().unwrap().unwrap().to_string());
+    assert_eq!(
+        render(&session, "{{ context.session.session_id }}").unwrap(),
+        id
+    );
+}
+
+#[test]
+fn a_tag_without_a_session_says_why() {
+    let page = parser().parse("{% session a = 1 %}").unwrap();
+    let error = page.render(&liquid::Object::new()).unwrap_err().to_string();
+    assert!(error.contains("rendered without one"), "{error}");
+
+    let session = Counted::default().sessions().open(None);
+    for template in [
+        "{% assign context = 1 %}{% session a = 1 %}",
+        "{% assign c = context %}{% assign context = c %}{% session a = 1 %}",
+        "{% for context in (1..1) %}{% session a = 1 %}{% endfor %}",
+    ] {
+        let error = render(&session, template).unwrap_err();
+        assert!(
+            error.contains("hides the one with the session"),
+            "{template}: {error}"
+        );
+    }
+    assert!(!session.has_changes());
+}
+
+#[test]
+fn a_store_that_fails_fails_the_render_and_the_commit() {
+    let store = Counted::default();
+    let session = stored(&store);
+    store.break_it(true);
+    // Where the engine can fail, it does.
+    for template in [
+        "{{ context.session.name }}",
+        "{% if context.session.name == 'x' %}{% endif %}",
+        "{% assign x = context.session.name %}",
+        "{% session a = 1 %}",
+    ] {
+        session.discard();
+        let error = render(&session, template).unwrap_err();
+        assert!(!error.contains("10.1.2.3"), "{error}");
+    }
+    // Where it can't, the commit does.
+    for template in [
+        "{% if context.session.name %}{% endif %}",
+        "{{ context.session | json }}",
+    ] {
+        session.discard();
+        render(&session, template).unwrap();
+        assert_eq!(session.commit().unwrap_err().kind(), ErrorKind::Unavailable);
+        // And the handle's own render does.
+        session.discard();
+        let page = parser().parse(template).unwrap();
+        let error = session.render(&page, &liquid::Object::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.to_string(), "the session store can't be reached");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("10.1.2.3"), "{cause}");
+    }
+    // An error page that does not need the session can still be rendered and committed.
+    session.discard();
+    store.break_it(false);
+    assert_eq!(
+        render(&session, "{{ context.session.name }}").unwrap(),
+        "Ann"
+    );
+}
+
+#[test]
+fn a_failed_render_takes_its_writes_back_and_only_its_own() {
+    let store = Counted::default();
+    let session = stored(&store);
+    let globals = liquid::Object::new();
+    let good = parser().parse("{% session a = 1 %}").unwrap();
+    let bad = parser()
+        .parse("{% session a = 2 %}{% session b = 2 %}{% session name = null %}{{ nobody }}")
+        .unwrap();
+    session.render(&good, &globals).unwrap();
+    assert_eq!(
+        session.render(&bad, &globals).unwrap_err().kind(),
+        ErrorKind::Render
+    );
+    let sorry = parser()
+        .parse("{{ context.session.a }}{{ context.session.b }}{{ context.session.name }}")
+        .unwrap();
+    assert_eq!(session.render(&sorry, &globals).unwrap(), "1Ann");
+    assert_eq!(session.commit().unwrap().status(), Status::Changed);
+    assert_eq!(session.entries().unwrap().len(), 5);
+}
+
+#[test]
+fn a_layout_sees_what_the_page_wrote() {
+    let session = Counted::default().sessions().open(None);
+    let globals = liquid::object!({ "title": "T" });
+    let page = parser()
+        .parse("{% session color = 'dark' %}<p>{{ title }}</p>")
+        .unwrap();
+    let layout = parser()
+        .parse("<body class='{{ context.session.color }}'>{{ content_for_layout }}</body>")
+        .unwrap();
+    let content = session.render(&page, &globals).unwrap();
+    let bound = session.bind(&globals).with("content_for_layout", content);
+    assert_eq!(
+        session.render_bound(&layout, &bound).unwrap(),
+        "<body class='dark'><p>T</p></body>"
+    );
+}
+
+#[test]
+fn variables_beside_the_globals_come_in_any_order_and_the_last_wins() {
+    let session = Counted::default().sessions().open(None);
+    let globals = liquid::object!({ "b": "global", "d": "global" });
+    let bound = session
+        .bind(&globals)
+        .with("b", 1)
+        .with("c", "x")
+        .with("a", true)
+        .with("b", 2);
+    let page = parser()
+        .parse("{{ a }}{{ b }}{{ c }}{{ d }}{% session n = b %}{{ context.session.n }}")
+        .unwrap();
+    assert_eq!(page.render(&bound).unwrap(), "true2xglobal2");
+    assert_eq!(page.render(&bound.lenient()).unwrap(), "true2xglobal2");
+}
+
+#[test]
+fn lenient_globals_make_the_unknown_nil() {
+    let session = Counted::default().sessions().open(None);
+    let globals = liquid::object!({
+        "params": { "tab": "home", "list": [1, { "a": 2 }] },
+        "context": { "user": { "name": "Ann" } },
+    });
+    for (template, expected) in [
+        (
+            "[{{ nope }}{{ nope.a.b }}{{ params.nope }}{{ params.tab.nope }}{{ params.list[7] }}{{ params.list.nope }}]",
+            "[]",
+        ),
+        (
+            "{{ params.tab }}{{ params.list[1].a }}{{ params.list.size }}{{ params.list.first }}{{ params.tab.size }}{{ params.size }}",
+            "home22142",
+        ),
+        (
+            "{{ context.nope.a }}{{ context.user.nope }}{{ context.user.name }}{{ context.session.a.b }}",
+            "Ann",
+        ),
+        ("{% session a = 1 %}{{ context.session.a }}", "1"),
+        ("{{ extra.x }}{{ extra }}", "text"),
+        (
+            "{% for x in params.list %}{{ x | json }}{% endfor %}",
+            "1{\"a\":2}",
+        ),
+        (
+            "{% assign p = params %}{{ p.tab }}{{ params | json }}",
+            r#"home{"list":[1,{"a":2}],"tab":"home"}"#,
+        ),
+        (
+            "{% if params.list == nil or nope %}y{% else %}n{% endif %}",
+            "n",
+        ),
+    ] {
+        let template_text = template;
+        let template = parser().parse(template).unwrap();
+        let bound = session.bind(&globals).with("extra", "text").lenient();
+        assert_eq!(
+            template.render(&bound).unwrap(),
+            expected,
+            "{template_text}"
+        );
+    }
+    // Loop variables are the engine's.
+    let template = parser()
+        .parse("{% for x in params.list %}{{ x.nope }}{% endfor %}")
+        .unwrap();
+    assert!(template.render(&session.bind(&globals).lenient()).is_err());
+}
+
+#[test]
+fn a_million_writes_in_a_loop_end_in_an_error() {
+    let session = Counted::default().sessions().open(None);
+    let page = parser()
+        .parse("{% for i in (1..1000) %}{% for j in (1..1000) %}{% session n = j %}{{ context.session.n }}{% endfor %}{% endfor %}")
+        .unwrap();
+    let error = session.render(&page, &liquid::Object::new()).unwrap_err();
+    assert!(error.to_string().contains("one request wrote"), "{error}");
+    assert!(!session.has_changes());
+}
+
+#[test]
+fn a_future_that_binds_can_move_between_threads() {
+    fn assert_send<T: Send>(_: T) {}
+    let session = Counted::default().sessions().open(None);
+    assert_send(async move {
+        let globals = liquid::Object::new();
+        let bound = session.bind(&globals);
+        std::future::ready(()).await;
+        drop(bound);
+    });
+}
