@@ -68,7 +68,10 @@ fn summary(request: &Played) -> String {
     text.push('\n');
     for (what, content) in [("output", &request.output), ("error", &request.error)] {
         // As for `expect`, one newline at the end means nothing.
-        match content.as_ref().map(|text| text.strip_suffix('\n').unwrap_or(text)) {
+        match content
+            .as_ref()
+            .map(|text| text.strip_suffix('\n').unwrap_or(text))
+        {
             Some(content) if content.contains('\n') => {
                 writeln!(text, "  {what}:").unwrap();
                 for line in content.split('\n') {

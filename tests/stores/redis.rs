@@ -9,11 +9,11 @@ mod tls;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::redis_server::RedisServer;
 use liquid_session::Login;
 use liquid_session::clock::{Clock, ManualClock, SystemClock};
 use liquid_session::store::{RedisStore, Revoke, SessionStore, StoreKey};
 use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions, Status};
-use crate::redis_server::RedisServer;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

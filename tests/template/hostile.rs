@@ -5,9 +5,9 @@ mod values;
 mod visitors;
 mod writes;
 
+use crate::counted::Counted;
 use liquid::partials::{EagerCompiler, InMemorySource};
 use liquid_session::{Error, ParserBuilderExt as _, Session, Status};
-use crate::counted::Counted;
 
 /// On a stack as threads have it by default, whatever the environment says.
 fn on_a_small_stack(act: impl FnOnce() + Send + 'static) {

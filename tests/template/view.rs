@@ -1,8 +1,8 @@
 //! `context.session` on templates: lazy, live, nil for what is absent, silent about what is stored.
 
+use crate::counted::Counted;
 use liquid::partials::{EagerCompiler, InMemorySource};
 use liquid_session::{ErrorKind, ParserBuilderExt as _, Session, Status};
-use crate::counted::Counted;
 
 fn parser() -> liquid::Parser {
     let mut partials = InMemorySource::new();

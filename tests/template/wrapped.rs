@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::counted::Counted;
 use liquid::model::{DisplayCow, KStringCow, ObjectView, State, Value, ValueView};
 use liquid_session::{ParserBuilderExt as _, Session};
-use crate::counted::Counted;
 
 /// How the object says whether it has a name.
 #[derive(Clone, Copy)]

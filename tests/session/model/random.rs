@@ -3,8 +3,8 @@
 use liquid_session::Value;
 use proptest::prelude::*;
 
-use super::{Key, Op, User};
 use super::scene::Scene;
+use super::{Key, Op, User};
 
 fn key() -> impl Strategy<Value = Key> {
     prop_oneof![Just("a"), Just("b"), Just("list")]

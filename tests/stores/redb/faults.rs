@@ -171,7 +171,11 @@ const SMALL_DISK: &str = r#"trap "" XFSZ; ulimit -S -f 8000; exec "$0" "$@""#;
 fn a_full_disk_is_an_error_and_what_was_stored_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.redb");
-    let mut process = child("redb::faults::child_fills_the_disk", &path, Some(SMALL_DISK));
+    let mut process = child(
+        "redb::faults::child_fills_the_disk",
+        &path,
+        Some(SMALL_DISK),
+    );
     let mut output = BufReader::new(process.stdout.take().unwrap());
     let mut acknowledged = Acknowledged::new();
     let (mut full, mut again) = (0, false);

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use crate::redis_server::RedisServer;
 use liquid_session::store::RedisStore;
 use liquid_session::{Error, ErrorKind, SessionConfig, Sessions};
-use crate::redis_server::RedisServer;
 
 fn begin(sessions: &Sessions) -> Result<String, Error> {
     let session = sessions.open(None);

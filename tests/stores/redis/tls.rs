@@ -3,9 +3,9 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::redis_server::RedisServer;
 use liquid_session::store::RedisStore;
 use liquid_session::{ErrorKind, SessionConfig, Sessions};
-use crate::redis_server::RedisServer;
 
 /// One test: what is installed is installed for the whole process.
 #[test]
