@@ -201,7 +201,7 @@ fn read(paths: &[PathBuf]) -> Result<Vec<Scenario>, Vec<String>> {
     }
 }
 
-/// Finds a file whatever its name, and the scenarios of a folder in the order of their names.
+/// Finds a file under any name, and the scenarios of a folder in the order of their names.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.metadata()?.is_dir() {
         files.push(path.to_owned());

@@ -1,4 +1,4 @@
-//! A store that counts what it is asked.
+//! A store that counts loads and writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::store::{Change, Committed, Lease, Record, Revoke, SessionInfo, SessionStore, StoreKey};
 
-/// How often a store was asked to load, and how often it stored a change. Touches write no data and
-/// are not counted.
+/// Loads, and commits that were stored. Touches write no data and are not counted.
 #[derive(Default)]
 pub(super) struct Counts {
     loads: AtomicU64,
@@ -17,7 +16,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Loads and writes since the last call.
+    /// Returns the loads and writes since the last call.
     pub(super) fn take(&self) -> (u64, u64) {
         (
             self.loads.swap(0, Ordering::Relaxed),
