@@ -1,7 +1,7 @@
 //! Every interleaving of short requests.
 
 use super::scene::Scene;
-use super::{Key, Op, User};
+use super::world::{Key, Op, User};
 
 /// All that a request may do, told apart by the request: values and users are its own.
 fn ops(request: usize) -> Vec<Op> {

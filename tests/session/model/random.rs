@@ -4,7 +4,7 @@ use liquid_session::Value;
 use proptest::prelude::*;
 
 use super::scene::Scene;
-use super::{Key, Op, User};
+use super::world::{Key, Op, User};
 
 fn key() -> impl Strategy<Value = Key> {
     prop_oneof![Just("a"), Just("b"), Just("list")]

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use liquid_session::clock::{Clock, ManualClock};
+use liquid_session::config::SessionConfigBuilder;
+use liquid_session::store::SessionStore;
 use liquid_session::{
     Error, MemoryStore, Outcome, Secret, Session, SessionConfig, SessionId, Sessions,
 };
 
-use super::{Answer, Data, Handle, Op, TIMEOUT, World};
+use super::world::{Answer, Data, Handle, Op, TIMEOUT, World};
 
 pub(crate) struct Scene {
-    world: World,
+    pub(crate) world: World,
     handles: Vec<(Handle, Session)>,
     sessions: Sessions,
     clock: ManualClock,
@@ -25,7 +27,12 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        let config = SessionConfig::builder()
+        Self::on(MemoryStore::new(), SessionConfig::builder())
+    }
+
+    /// On an empty store, with these settings.
+    pub(crate) fn on(store: impl SessionStore, config: SessionConfigBuilder) -> Self {
+        let config = config
             .timeout_minutes(u32::try_from(TIMEOUT).unwrap())
             .build()
             .unwrap();
@@ -33,7 +40,7 @@ impl Scene {
         Self {
             world: World::default(),
             handles: Vec::new(),
-            sessions: Sessions::new(MemoryStore::new(), config).with_clock(clock.clone()),
+            sessions: Sessions::new(store, config).with_clock(clock.clone()),
             begun: clock.now().as_millis(),
             clock,
             secrets: Vec::new(),
