@@ -13,4 +13,3 @@ mod events;
 mod model;
 mod security;
 mod sensitive;
-mod threads;

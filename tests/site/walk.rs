@@ -161,35 +161,6 @@ fn the_counter_is_exact() {
     });
 }
 
-/// 50 requests at once, each of which writes a key of its own: all are kept.
-#[test]
-fn parallel_writes_of_different_keys_are_all_kept() {
-    let folder = copy_of_site();
-    for key in 0..50 {
-        let page = format!("---\nlayout: ''\n---\n{{% session key_{key} = {key} %}}");
-        fs::write(
-            folder.path().join(format!("views/pages/key_{key}.liquid")),
-            page,
-        )
-        .unwrap();
-    }
-    on_each_store(|sessions| {
-        let server = Server::start_with(folder.path(), sessions, |routes| routes);
-        let mut ann = Visitor::of(&server);
-        ann.get("/key_0");
-        in_parallel(&server, &ann, 50, |key, twin| {
-            assert_eq!(twin.get(&format!("/key_{key}")).status, 200);
-        });
-        let session = ann.get("/session.json").body;
-        let session: serde_json::Value = serde_json::from_str(&session).unwrap();
-        assert_eq!(session.as_object().unwrap().len(), 50);
-        for key in 0..50 {
-            assert_eq!(session[format!("key_{key}")], key);
-        }
-        server.stop();
-    });
-}
-
 /// Of eight pages that load at once, one shows the message.
 #[test]
 fn a_flash_shows_on_one_page_only() {
@@ -241,32 +212,6 @@ impl Slow {
             .unwrap();
         runtime.block_on(self.begun.notified());
     }
-}
-
-#[test]
-fn a_slow_request_brings_nothing_back_after_sign_out() {
-    on_each_store(|sessions| {
-        let (server, slow) = Slow::start(sessions.clone());
-        let mut ann = Visitor::of(&server);
-        ann.submit("/sign-in", &[("name", "Ann")]);
-        let cookie = ann.cookie.clone();
-        let mut twin = ann.twin(&server);
-
-        let answer = std::thread::scope(|scope| {
-            let answer = scope.spawn(|| twin.get("/slow"));
-            slow.wait();
-            ann.submit("/sign-out", &[]);
-            slow.go_on.notify_one();
-            answer.join().unwrap()
-        });
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("set-cookie"), None);
-        ann.cookie = cookie;
-        assert_eq!(ann.get("/session.json").body.trim(), "{}");
-        assert!(sessions.user_sessions("Ann").unwrap().is_empty());
-        drop(sessions);
-        server.stop();
-    });
 }
 
 #[test]

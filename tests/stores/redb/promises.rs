@@ -129,53 +129,6 @@ fn a_new_session_never_takes_a_key_that_is_there() {
 }
 
 #[test]
-fn a_renewed_session_moves_in_one_step() {
-    let site = Site::new();
-    let (sessions, probe) = site.open();
-    let session = sessions.open(None);
-    session.set("a", 1).unwrap();
-    let old = cookie(&session);
-    let session = sessions.open(Some(&old));
-    session.renew().unwrap();
-    session.set("b", 2).unwrap();
-    let new = cookie(&session);
-    assert_eq!(sessions.open(Some(&old)).get("a").unwrap(), None);
-    let session = sessions.open(Some(&new));
-    assert_eq!(session.get("a").unwrap(), Some(1.into()));
-    assert_eq!(session.get("b").unwrap(), Some(2.into()));
-    assert_eq!(probe.keys(site.clock.now()).len(), 1);
-}
-
-#[test]
-fn from_its_deadline_on_a_record_is_neither_seen_nor_changed() {
-    let site = Site::new();
-    let (sessions, probe) = site.open();
-    let session = sessions.open(None);
-    session.login("u1").unwrap();
-    session.set("a", 1).unwrap();
-    let secret = cookie(&session);
-    let session = sessions.open(Some(&secret));
-    session.set("a", 2).unwrap();
-    let _ = session.commit().unwrap();
-    let (key, change) = probe.last_commit();
-    let deadline = site.clock.now() + 30 * DAY;
-
-    let before = Timestamp::from_millis(deadline.as_millis() - 1);
-    assert!(probe.load(&key, before).unwrap().is_some());
-    assert_eq!(probe.sweep(before, 10).unwrap(), 0);
-
-    assert!(probe.load(&key, deadline).unwrap().is_none());
-    assert_eq!(
-        probe.commit(&key, &change, deadline).unwrap(),
-        Committed::Gone
-    );
-    assert!(!probe.touch(&key, deadline).unwrap());
-    assert!(probe.user_sessions("u1", deadline).unwrap().is_empty());
-    assert!(probe.keys(deadline).is_empty());
-    assert_eq!(probe.revoke("u1", Revoke::All, deadline).unwrap(), 0);
-}
-
-#[test]
 fn a_touch_moves_the_last_use_forward_only_and_writes_no_data() {
     let site = Site::new();
     let (sessions, probe) = site.open();
@@ -247,75 +200,6 @@ fn a_sweep_takes_the_longest_expired_first_and_no_more_than_it_may() {
     assert_eq!(probe.sweep(end, usize::MAX).unwrap(), 0);
     drop((sessions, probe));
     assert_eq!(check_tables(&site.path()), 0);
-}
-
-#[test]
-fn parallel_changes_of_one_session_all_survive() {
-    const THREADS: usize = 16;
-    const EACH: usize = 25;
-    let site = Site::new();
-    let (sessions, probe) = site.open();
-    let session = sessions.open(None);
-    session.set("n", 0).unwrap();
-    let secret = cookie(&session);
-    let start = Barrier::new(THREADS);
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let (sessions, secret, start) = (&sessions, &*secret, &start);
-            scope.spawn(move || {
-                start.wait();
-                for round in 0..EACH {
-                    let session = sessions.open(Some(secret));
-                    session
-                        .set(&format!("t{thread}"), i64::try_from(round).unwrap())
-                        .unwrap();
-                    session.increment("n", 1).unwrap();
-                    let _ = session.commit().unwrap();
-                }
-            });
-        }
-    });
-    drop((session, sessions, probe));
-    let (sessions, _probe) = site.open();
-    let session = sessions.open(Some(&secret));
-    let n = i64::try_from(THREADS * EACH).unwrap();
-    assert_eq!(session.get("n").unwrap(), Some(n.into()));
-    for thread in 0..THREADS {
-        let last = i64::try_from(EACH).unwrap() - 1;
-        assert_eq!(
-            session.get(&format!("t{thread}")).unwrap(),
-            Some(last.into())
-        );
-    }
-}
-
-#[test]
-fn transactions_count_exactly() {
-    let site = Site::new();
-    let (sessions, _probe) = site.open();
-    let session = sessions.open(None);
-    session.set("n", 0).unwrap();
-    let secret = cookie(&session);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..10 {
-                    let session = sessions.open(Some(&secret));
-                    let _ = session
-                        .transaction(|session| {
-                            let n = session.get("n")?.and_then(|n| n.as_i64()).unwrap_or(0);
-                            session.set("n", n + 1)?;
-                            Ok::<_, Error>(())
-                        })
-                        .unwrap();
-                }
-            });
-        }
-    });
-    assert_eq!(
-        sessions.open(Some(&secret)).get("n").unwrap(),
-        Some(80.into())
-    );
 }
 
 #[test]
