@@ -378,17 +378,13 @@ fn first_names(tokens: &[String], at: usize) -> Vec<String> {
         return vec![tokens[at].clone()];
     }
     let mut depth = 0;
-    for at in at..tokens.len() {
-        match tokens[at].as_str() {
-            "{" => depth += 1,
-            "}" => depth -= 1,
-            name if depth == 1 && ["{", ","].contains(&tokens[at - 1].as_str()) => {
-                names.push(name.to_owned())
-            }
-            _ => {}
-        }
+    for (before, token) in tokens[at..].windows(2).map(|pair| (&*pair[0], &*pair[1])) {
+        depth += i32::from(before == "{") - i32::from(token == "}");
         if depth == 0 {
             break;
+        }
+        if depth == 1 && ["{", ","].contains(&before) {
+            names.push(token.to_owned());
         }
     }
     names
@@ -398,13 +394,9 @@ fn first_names(tokens: &[String], at: usize) -> Vec<String> {
 fn end_of_item(tokens: &[String], at: usize) -> usize {
     let mut depth = 0;
     let is_use = tokens.get(at).is_some_and(|token| token == "use");
-    for at in at..tokens.len() {
-        match tokens[at].as_str() {
-            "{" => depth += 1,
-            "}" => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 && (tokens[at] == ";" || tokens[at] == "}" && !is_use) {
+    for (at, token) in tokens.iter().enumerate().skip(at) {
+        depth += i32::from(token == "{") - i32::from(token == "}");
+        if depth == 0 && (token == ";" || token == "}" && !is_use) {
             return at + 1;
         }
     }

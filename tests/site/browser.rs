@@ -19,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::app::Shop;
 use crate::shop::{Server, sessions, site};
-use crate::webdriver::{Browser, Driver};
+use crate::webdriver::{self, Browser, Driver};
 
 /// A browser on one site.
 struct Person<'d> {

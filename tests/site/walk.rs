@@ -10,7 +10,7 @@ use liquid_session::{Session, Sessions};
 use tokio::sync::Notify;
 
 use crate::app::options::{Options, Store};
-use crate::shop::{Server, Visitor, copy_of_site, sessions, site};
+use crate::shop::{Answer, Server, Visitor, copy_of_site, sessions, site};
 
 /// Runs a test on every store that there is here.
 fn on_each_store(test: impl Fn(Sessions)) {
@@ -277,7 +277,7 @@ fn what_visitors_type_is_escaped() {
         assert!(!page.body.contains("<script"), "{}", page.body);
         assert!(!page.body.contains("\"'>"), "{}", page.body);
     }
-    let shown = |page: &shop::Answer| page.body.contains("&lt;script&gt;alert(1)");
+    let shown = |page: &Answer| page.body.contains("&lt;script&gt;alert(1)");
     assert!(
         seen[..10].iter().all(shown),
         "the test looks where it is shown"

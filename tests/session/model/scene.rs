@@ -119,7 +119,7 @@ impl Scene {
     fn compare_store(&mut self) {
         assert_eq!(self.secrets.len(), self.world.secrets, "{:?}", self.trace);
         for (number, secret) in self.secrets.iter().enumerate() {
-            let request = self.sessions.open(Some(&secret));
+            let request = self.sessions.open(Some(secret));
             let Some(stored) = self.world.alive(number) else {
                 let id = request.id().unwrap();
                 assert_eq!(id, None, "secret {number} is alive: {:?}", self.trace);
@@ -198,7 +198,7 @@ fn perform(
                     perform(session, op, sessions, clock, secrets)?;
                 }
                 if let (1, Some((key, value)), Some(newest)) = (attempts, rival, secrets.last()) {
-                    let request = sessions.open(Some(&newest));
+                    let request = sessions.open(Some(newest));
                     request.set(key, value)?;
                     if let Some(secret) = request.commit()?.secret().map(Secret::expose) {
                         secrets.push(secret);

@@ -94,7 +94,7 @@ fn a_secret_is_replaced_once(sessions: &Sessions) {
     let alive = outcomes
         .into_iter()
         .filter_map(|outcome| outcome.unwrap().secret().map(|secret| secret.expose()))
-        .filter(|secret| sessions.open(Some(&secret)).contains("begun").unwrap())
+        .filter(|secret| sessions.open(Some(secret)).contains("begun").unwrap())
         .count();
     assert_eq!(alive, 1, "one session has one secret");
     assert!(!sessions.open(Some(&old)).contains("begun").unwrap());

@@ -4,9 +4,9 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use liquid_session::Login;
-use liquid_session::clock::{Clock as _, Timestamp};
-use liquid_session::store::{Committed, Revoke, SessionStore as _};
-use liquid_session::{Error, ErrorKind, SessionConfig, Sessions, Value};
+use liquid_session::clock::Clock as _;
+use liquid_session::store::{Revoke, SessionStore as _};
+use liquid_session::{ErrorKind, SessionConfig, Sessions, Value};
 
 use super::support::{Probe, Site, check_tables, cookie};
 

@@ -23,7 +23,7 @@ fn a_flood_of_new_visitors_stops_at_the_capacity_and_hurts_nobody() {
     }
     assert_eq!(cookies.len(), CAPACITY);
     for (n, cookie) in cookies.iter().enumerate() {
-        let session = sessions.open(Some(&cookie));
+        let session = sessions.open(Some(cookie));
         assert_eq!(session.get_as("n").unwrap(), Some(n));
         session.set("still", "here").unwrap();
         assert_eq!(session.commit().unwrap().status(), Status::Changed);
