@@ -1,7 +1,7 @@
 //! Two things measured side by side.
 //!
 //! Everything here is a ratio: what ours takes over what the peer takes, run alternately in one
-//! process, so that whatever else the machine does hits both. Criterion keeps the ratios as its
+//! process, so that other work of the machine hits both. Criterion keeps the ratios as its
 //! measured values, and so compares them with `--baseline`.
 
 use std::cell::RefCell;

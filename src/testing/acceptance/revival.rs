@@ -163,9 +163,7 @@ fn a_dead_secret_is_never_adopted(fresh: Fresh<'_>) -> Checked {
 
 /// OWASP: strict session management. tower-sessions 0.15 takes a visitor's id in `clear()`,
 /// axum_session 0.22 in anything.
-fn a_foreign_secret_is_never_adopted_by_any_first_operation(
-    fresh: Fresh<'_>,
-) -> Checked {
+fn a_foreign_secret_is_never_adopted_by_any_first_operation(fresh: Fresh<'_>) -> Checked {
     let reads: [(&str, Request<'_>); 6] = [
         ("get", &|session| session.get("a").map(drop)),
         ("keys", &|session| session.keys().map(drop)),

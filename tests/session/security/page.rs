@@ -7,9 +7,6 @@ use super::files;
 
 const PAGE: &str = include_str!("../../../docs/guide/security.md");
 
-/// How many promises there are.
-const PROMISES: usize = 19;
-
 /// The tests that the page names, by the number of the promise: `file.rs::name`.
 fn named() -> BTreeMap<usize, Vec<&'static str>> {
     let rows = PAGE.lines().filter_map(|line| {
@@ -26,7 +23,8 @@ fn every_promise_names_a_test_and_every_test_that_is_named_exists() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let named = named();
     let numbers: Vec<_> = named.keys().copied().collect();
-    assert_eq!(numbers, (1..=PROMISES).collect::<Vec<_>>());
+    assert!(!numbers.is_empty(), "the page has no promises");
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
     for (number, names) in named {
         assert!(!names.is_empty(), "promise {number} names no test");
         for named in names {
@@ -61,5 +59,5 @@ fn every_test_of_the_list_is_on_the_page() {
             );
         }
     }
-    assert!(found >= PROMISES, "found {found} tests");
+    assert!(found > 0, "no test is named `security_…`");
 }
