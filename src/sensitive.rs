@@ -4,7 +4,7 @@
 //! passes: a guard that refuses order numbers gets switched off.
 
 mod names;
-pub(crate) mod policy;
+mod policy;
 mod values;
 
 use std::{fmt, slice};
@@ -36,9 +36,15 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Sensitive data in a key or a value.
+pub(crate) struct Finding {
+    pub(crate) kind: Kind,
+    place: Place,
+}
+
 /// Where a datum was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+enum Place {
     /// In the key itself, which no message may show.
     Key,
     /// In the value, by the key's name.
@@ -50,12 +56,12 @@ pub(crate) enum Place {
 /// The first sensitive datum in a key and its value.
 ///
 /// Descends as deep as the value nests: check its depth first.
-pub(crate) fn find(key: &str, value: &Value) -> Option<(Kind, Place)> {
+pub(crate) fn find(key: &str, value: &Value) -> Option<Finding> {
     search(key, value, |name| name.kind_of(value))
 }
 
 /// The first sensitive datum in a key and an element of the array under it.
-pub(crate) fn find_in_item(key: &str, item: &Value) -> Option<(Kind, Place)> {
+pub(crate) fn find_in_item(key: &str, item: &Value) -> Option<Finding> {
     search(key, item, |name| name.kind_of_any(slice::from_ref(item)))
 }
 
@@ -63,15 +69,13 @@ fn search(
     key: &str,
     value: &Value,
     kind_of: impl FnOnce(&Name<'_>) -> Option<Kind>,
-) -> Option<(Kind, Place)> {
-    if let Some(kind) = values::in_text(key) {
-        return Some((kind, Place::Key));
-    }
+) -> Option<Finding> {
+    let found = |place| move |kind| Finding { kind, place };
     let name = Name::of(key);
-    if let Some(kind) = kind_of(&name) {
-        return Some((kind, Place::Name));
-    }
-    in_value(name, value).map(|kind| (kind, Place::Value))
+    values::in_text(key)
+        .map(found(Place::Key))
+        .or_else(|| kind_of(&name).map(found(Place::Name)))
+        .or_else(|| in_value(name, value).map(found(Place::Value)))
 }
 
 /// The first sensitive datum in a value that is kept under a name.

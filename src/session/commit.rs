@@ -78,10 +78,8 @@ impl State {
         }
         self.ended = false;
         Outcome {
-            status: Status::Ended,
-            secret: None,
             removes_cookie: std::mem::take(&mut self.has_cookie),
-            planted: false,
+            ..Outcome::new(Status::Ended)
         }
     }
 
@@ -115,12 +113,7 @@ impl State {
         count(&shared.tally.commits, 1);
         shared.tally.created(id);
         self.committed(key);
-        Ok(Attempt::Done(Outcome {
-            status: Status::Created,
-            secret: Some(secret),
-            removes_cookie: false,
-            planted: false,
-        }))
+        Ok(Attempt::Done(Outcome::with_secret(Status::Created, Some(secret))))
     }
 
     fn merge(&mut self, key: StoreKey, shared: &Shared) -> Result<Attempt, Error> {
@@ -158,12 +151,7 @@ impl State {
                 if secret.is_some() {
                     shared.tally.renewed(id);
                 }
-                Ok(Attempt::Done(Outcome {
-                    status: Status::Changed,
-                    secret,
-                    removes_cookie: false,
-                    planted: false,
-                }))
+                Ok(Attempt::Done(Outcome::with_secret(Status::Changed, secret)))
             }
             Ok(Committed::Gone) => {
                 shared.tally.gone(Some(id));

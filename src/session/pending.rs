@@ -161,7 +161,6 @@ impl Pending {
         let place = self.find(key);
         let current = self.value_at(place, key, record);
         let sum = append(key, current, std::slice::from_ref(&item))?;
-        item.check_item(key)?;
         let op = match place.map(|at| &self.entries[at].op) {
             Err(_) if !self.clear => Op::Append(vec![item]),
             Ok(Op::Append(items)) => {
