@@ -151,6 +151,12 @@ observed! {
         newer_form() += 1 => WARN, "a session was presented that only a newer program can read";
         skipped(count: usize) += count as u64 => ERROR, "records that can't be read were skipped in the list of a user's sessions";
     }
+    /// Session values that name a variable which the template does not have: it counts as nil, so the
+    /// key is removed. Register [`strict_sessions`](crate::ParserBuilderExt::strict_sessions) to make
+    /// it an error.
+    unknown_variables {
+        unknown_variable(key: Option<&str>, variable: Option<&str>) += 1 => WARN, "a session value names an unknown variable: the key is removed";
+    }
     /// Requests with two cookies that opened sessions, of which one was planted: both were ended.
     planted {
         planted() += 1 => WARN, "two session cookies opened sessions: both sessions were ended";

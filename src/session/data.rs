@@ -120,6 +120,13 @@ impl Session {
         })
     }
 
+    /// Reports a variable in a session value that the template does not have: a typo removes the key.
+    pub(crate) fn note_unknown_variable(&self, key: &str, variable: &str) {
+        if let Some(shared) = self.shared() {
+            shared.tally.unknown_variable(Some(key), Some(variable));
+        }
+    }
+
     /// Writes, and does with sensitive data what the settings say: refuse them, or report them once
     /// they are written.
     #[inline]

@@ -24,12 +24,12 @@ fn a_million_writes_that_are_read_are_refused() {
     );
     let rendered = render(&session, &page);
     let error = rendered.as_ref().unwrap_err().to_string();
-    let (_, counted) = error.split_once("one request wrote ").unwrap();
+    let (_, counted) = error.split_once("one render read ").unwrap();
     let held: usize = counted.split(' ').next().unwrap().parse().unwrap();
     let budget = 256 * 4_096;
     assert!(error.contains(&format!("the limit is {budget} bytes")));
     assert!((budget..budget + 3_000).contains(&held), "{held}");
-    fails_and_loses_nothing(rendered, &session, "one request wrote");
+    fails_and_loses_nothing(rendered, &session, "one render read");
 }
 
 #[test]
