@@ -186,8 +186,7 @@ impl SessionStore for RedbStore {
         match swap {
             Swap::Create(record) => {
                 let record = record.clone();
-                self.writer
-                    .call(move |tables| tables.create(&key, &record))
+                self.writer.call(move |tables| tables.create(&key, &record))
             }
             Swap::Replace { before, after } => self.replace(key, [before, after], None, now),
             Swap::Move {

@@ -5,6 +5,7 @@
     reason = "clippy.toml frees test functions only, not their helpers"
 )]
 
+mod damage;
 mod faults;
 mod files;
 mod fixtures;

@@ -106,7 +106,8 @@ pub(crate) fn check_tables(path: &Path) -> (usize, usize) {
             "no line by deadline"
         );
         if let Some(user) = record.user() {
-            let line = (user, record.id().as_bytes(), key.value());
+            let id = record.id();
+            let line = (user, id.as_bytes(), key.value());
             assert!(users.get(line).unwrap().is_some(), "no line by user");
             signed_in += 1;
         }
@@ -123,13 +124,8 @@ pub(crate) fn check_tables(path: &Path) -> (usize, usize) {
             "a forward that is never swept"
         );
     }
-    let [records, forwards, deadlines, users] = [
-        records.len(),
-        forwards.len(),
-        deadlines.len(),
-        users.len(),
-    ]
-    .map(Result::unwrap);
+    let [records, forwards, deadlines, users] =
+        [records.len(), forwards.len(), deadlines.len(), users.len()].map(Result::unwrap);
     assert_eq!(forwards, followed, "forwards without a session");
     assert_eq!(deadlines, records + forwards, "lines without a record");
     assert_eq!(users, signed_in, "lines of users without a record");

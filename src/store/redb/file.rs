@@ -68,9 +68,7 @@ pub(super) fn open_checked(file: &File, path: &Path) -> Result<Database, Error> 
 /// Opens the database in a file that was checked before, and mends what a crash or a failed write
 /// left.
 pub(super) fn open(file: &File, path: &Path) -> Result<Database, Error> {
-    guarded(path, || {
-        Ok(builder().create_with_backend(backend(file)?)?)
-    })
+    guarded(path, || Ok(builder().create_with_backend(backend(file)?)?))
 }
 
 /// Copies what a read transaction sees into a new file.

@@ -177,10 +177,7 @@ enum Found {
     Nothing,
 }
 
-fn row(
-    records: &impl ReadableTable<Key, RecordRow>,
-    key: &[u8; 32],
-) -> Result<Option<Row>, Fault> {
+fn row(records: &impl ReadableTable<Key, RecordRow>, key: &[u8; 32]) -> Result<Option<Row>, Fault> {
     Ok(records.get(key)?.map(|line| {
         let (filed, trail, record) = line.value();
         Row {
@@ -198,8 +195,15 @@ fn find(
     now: Timestamp,
 ) -> Result<Found, Fault> {
     if let Some(row) = row(records, key.as_bytes())? {
-        let expired = row.record.as_ref().is_ok_and(|record| record.is_expired(now));
-        return Ok(if expired { Found::Nothing } else { Found::Row(row) });
+        let expired = row
+            .record
+            .as_ref()
+            .is_ok_and(|record| record.is_expired(now));
+        return Ok(if expired {
+            Found::Nothing
+        } else {
+            Found::Row(row)
+        });
     }
     let forward = forwards.get(key.as_bytes())?.map(|line| {
         let (until, by_login, to) = line.value();

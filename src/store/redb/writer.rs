@@ -253,8 +253,7 @@ fn run(file: &OpenFile, calls: &Receiver<Call>) {
             return;
         }
         let batch = first.into_iter().chain(calls.try_iter()).take(BATCH);
-        let (batch, callers): (Vec<_>, Vec<_>) =
-            batch.map(|call| (call.work, call.over)).unzip();
+        let (batch, callers): (Vec<_>, Vec<_>) = batch.map(|call| (call.work, call.over)).unzip();
         let sync = unsynced.is_some_and(|since| since.elapsed() >= SYNC_AFTER);
         let outcome = file.transact(batch, sync);
         match outcome {
