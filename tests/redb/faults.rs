@@ -240,7 +240,7 @@ fn child_fills_the_disk() {
                 assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
                 full += 1;
                 let there =
-                    |secret: &&String| sessions.open(Some(&secret)).get("a").unwrap().is_some();
+                    |secret: &&String| sessions.open(Some(secret)).get("a").unwrap().is_some();
                 println!("full, found {}", secrets.iter().filter(there).count());
             }
         }

@@ -101,10 +101,10 @@ fn a_renewed_session_moves_in_one_step_and_leaves_a_forward() {
     // A request that has loaded the session before.
     let slow = sessions.open(Some(&old));
     assert_eq!(slow.get("n").unwrap(), Some(1.into()));
-    let session = sessions.open(Some(&old));
-    session.renew().unwrap();
-    session.set("b", 2).unwrap();
-    let new = cookie(&session);
+    let quick = sessions.open(Some(&old));
+    quick.renew().unwrap();
+    quick.set("b", 2).unwrap();
+    let new = cookie(&quick);
     let new_key = records(&store, site.now())[0].0;
     let expected = Forward {
         to: new_key,
@@ -131,7 +131,7 @@ fn a_renewed_session_moves_in_one_step_and_leaves_a_forward() {
     );
     assert_eq!(store.load(&old_key, end).unwrap(), Loaded::Absent);
     assert_eq!(store.sweep(end, 10).unwrap(), 0);
-    drop((session, slow, sessions, store));
+    drop((session, quick, slow, sessions, store));
     assert_eq!(check_tables(&site.path()), (1, 0));
 }
 
@@ -204,14 +204,15 @@ fn a_swap_replaces_the_version_that_it_expects_and_no_other() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 
     // A touch meanwhile is no other version, and stays.
-    touch(&store, &key, now + DAY);
+    let used = now + 5 * MINUTE;
+    touch(&store, &key, used);
     let swap = Swap::Move {
         before: &current,
         after: &current,
         forward,
     };
     assert_eq!(store.swap(&key, swap, now).unwrap(), Swapped::Done);
-    assert_eq!(load(&store, &to, now).last_used(), now + DAY);
+    assert_eq!(load(&store, &to, now).last_used(), used);
     for swap in [stale, Swap::Remove(&old), Swap::RemoveUnreadable] {
         let answer = store.swap(&key, swap, now).unwrap();
         assert_eq!(answer, Swapped::Moved(forward));
@@ -265,9 +266,10 @@ fn a_touch_moves_the_last_use_forward_only_and_writes_no_data() {
     let start = site.now();
     let (key, before) = records(&store, start).remove(0);
 
-    let later = start + 20 * DAY;
+    let earlier = start + 20 * DAY;
+    let later = earlier + MINUTE;
     touch(&store, &key, later);
-    let earlier = before.touch_due(&Lifetime::new(30 * DAY), start + DAY);
+    let earlier = before.touch_due(&Lifetime::new(30 * DAY), earlier);
     store.touch(&key, &earlier.unwrap()).unwrap();
     let after = load(&store, &key, start);
     assert_eq!(after.last_used(), later);
