@@ -13,8 +13,9 @@ use redb::ReadTransaction;
 
 use self::tables::Fault;
 use self::writer::{OpenFile, Writer};
-use super::{Change, Committed, IndexLine, Loaded, Record, SessionStore, StoreKey, Touch};
-use super::{Swap, Swapped};
+use super::{
+    Change, Committed, IndexLine, Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch,
+};
 use crate::clock::Timestamp;
 use crate::{Error, ErrorKind};
 
@@ -155,19 +156,6 @@ impl RedbStore {
         };
         outcome.map_err(|fault| self.file.error(fault))
     }
-
-    /// Replaces a record, and moves it if there is a forward.
-    fn replace(
-        &self,
-        key: StoreKey,
-        [before, after]: [&Record; 2],
-        forward: Option<super::Forward>,
-        now: Timestamp,
-    ) -> Result<Swapped, Error> {
-        let (before, after) = (before.version(), after.clone());
-        self.writer
-            .call(move |tables| tables.replace(&key, before, &after, forward, now))
-    }
 }
 
 impl fmt::Debug for RedbStore {
@@ -182,27 +170,20 @@ impl SessionStore for RedbStore {
     }
 
     fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
-        let key = *key;
-        match swap {
-            Swap::Create(record) => {
-                let record = record.clone();
-                self.writer.call(move |tables| tables.create(&key, &record))
-            }
-            Swap::Replace { before, after } => self.replace(key, [before, after], None, now),
+        let (before, after, forward) = match swap {
+            Swap::Create(after) => (None, Some(after), None),
+            Swap::Replace { before, after } => (Some(before), Some(after), None),
             Swap::Move {
                 before,
                 after,
                 forward,
-            } => self.replace(key, [before, after], Some(forward), now),
-            Swap::Remove(record) => {
-                let version = record.version();
-                self.writer
-                    .call(move |tables| tables.remove(&key, Some(version), now))
-            }
-            Swap::RemoveUnreadable => self
-                .writer
-                .call(move |tables| tables.remove(&key, None, now)),
-        }
+            } => (Some(before), Some(after), Some(forward)),
+            Swap::Remove(before) => (Some(before), None, None),
+            Swap::RemoveUnreadable => (None, None, None),
+        };
+        let (key, before, after) = (*key, before.map(Record::version), after.cloned());
+        self.writer
+            .call(move |tables| tables.swap(&key, before, after.as_ref(), forward, now))
     }
 
     fn commit(
@@ -232,9 +213,9 @@ impl SessionStore for RedbStore {
         let mut removed = 0;
         loop {
             let left = max - removed;
-            let swept = self.writer.call(move |tables| tables.sweep(now, left))?;
-            removed += swept.removed;
-            if !swept.more {
+            let (swept, more) = self.writer.call(move |tables| tables.sweep(now, left))?;
+            removed += swept;
+            if !more {
                 return Ok(removed);
             }
         }

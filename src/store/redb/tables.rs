@@ -97,13 +97,6 @@ pub(super) enum Written {
     Durably,
 }
 
-/// How far a sweep came in one transaction.
-pub(super) struct Swept {
-    pub(super) removed: usize,
-    /// Whether there may be more.
-    pub(super) more: bool,
-}
-
 /// Makes the tables of a new database, or refuses one that this program must not write to.
 pub(super) fn prepare(database: &Database, is_new: bool) -> Result<(), Fault> {
     let write = database.begin_write()?;
@@ -293,45 +286,21 @@ impl<'t> Tables<'t> {
         Ok(Committed::Stored { key, merged })
     }
 
-    pub(super) fn create(&mut self, key: &StoreKey, record: &Record) -> Result<Swapped, Fault> {
-        self.refuse_used(key)?;
-        self.insert(key, record, &[])?;
-        Ok(Swapped::Done)
-    }
-
-    /// Puts a record in the place of the one of version `before`, and moves it if there is a forward.
-    pub(super) fn replace(
-        &mut self,
-        key: &StoreKey,
-        before: u64,
-        after: &Record,
-        forward: Option<Forward>,
-        now: Timestamp,
-    ) -> Result<Swapped, Fault> {
-        let row = match self.find(key, now)? {
-            Found::Row(row) => row,
-            Found::Moved(forward) => return Ok(Swapped::Moved(forward)),
-            Found::Nothing => return Ok(Swapped::Gone),
-        };
-        let current = row.record()?;
-        if current.version() != before {
-            return Ok(Swapped::Current(Arc::new(current.clone())));
-        }
-        let after = after.with_later_use(current);
-        match forward {
-            Some(forward) => self.relocate(key, row, &after, forward)?,
-            None => self.update(key, &row, &after, Written::Durably)?,
-        }
-        Ok(Swapped::Done)
-    }
-
-    /// Removes the record of version `before`; without one, a record that can't be read.
-    pub(super) fn remove(
+    /// Puts `after` in the place of the record of version `before`, and moves it if there is a forward.
+    /// Without `before` it creates a record; without `after` it removes one; without both it removes
+    /// one that can't be read.
+    pub(super) fn swap(
         &mut self,
         key: &StoreKey,
         before: Option<u64>,
+        after: Option<&Record>,
+        forward: Option<Forward>,
         now: Timestamp,
     ) -> Result<Swapped, Fault> {
+        if let (None, Some(record)) = (before, after) {
+            self.create(key, record)?;
+            return Ok(Swapped::Done);
+        }
         let row = match self.find(key, now)? {
             Found::Row(row) => row,
             Found::Moved(forward) => return Ok(Swapped::Moved(forward)),
@@ -344,8 +313,20 @@ impl<'t> Tables<'t> {
             }
             _ => {}
         }
-        self.end(key.as_bytes(), &row)?;
-        self.wrote(Written::Durably);
+        match (after, forward) {
+            (None, _) => {
+                self.end(key.as_bytes(), &row)?;
+                self.wrote(Written::Durably);
+            }
+            (Some(after), Some(forward)) => {
+                let after = after.with_later_use(row.record()?);
+                self.relocate(key, row, &after, forward)?;
+            }
+            (Some(after), None) => {
+                let after = after.with_later_use(row.record()?);
+                self.update(key, &row, &after, Written::Durably)?;
+            }
+        }
         Ok(Swapped::Done)
     }
 
@@ -361,8 +342,9 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Walks the index from its earliest line, and looks at no more than a batch.
-    pub(super) fn sweep(&mut self, now: Timestamp, max: usize) -> Result<Swept, Fault> {
+    /// Walks the index from its earliest line, and looks at no more than a batch. Returns how many
+    /// records it removed, and whether there may be more.
+    pub(super) fn sweep(&mut self, now: Timestamp, max: usize) -> Result<(usize, bool), Fault> {
         let mut removed = 0;
         for _ in 0..SWEEP_BATCH {
             if removed >= max {
@@ -373,10 +355,7 @@ impl<'t> Tables<'t> {
                 (filed, *key)
             });
             let Some((filed, key)) = first.filter(|(filed, _)| *filed <= now.as_millis()) else {
-                return Ok(Swept {
-                    removed,
-                    more: false,
-                });
+                return Ok((removed, false));
             };
             self.wrote(Written::Lazily);
             self.deadlines.remove((filed, &key))?;
@@ -398,10 +377,7 @@ impl<'t> Tables<'t> {
                 removed += 1;
             }
         }
-        Ok(Swept {
-            removed,
-            more: removed < max,
-        })
+        Ok((removed, removed < max))
     }
 
     fn refuse_used(&self, key: &StoreKey) -> Result<(), Fault> {
@@ -413,6 +389,11 @@ impl<'t> Tables<'t> {
             )));
         }
         Ok(())
+    }
+
+    fn create(&mut self, key: &StoreKey, record: &Record) -> Result<(), Fault> {
+        self.refuse_used(key)?;
+        self.insert(key, record, &[])
     }
 
     fn insert(&mut self, key: &StoreKey, record: &Record, trail: &[u8]) -> Result<(), Fault> {

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase};
 
 use super::file;
 use super::tables::{Fault, Tables, Written};
@@ -50,16 +50,13 @@ impl OpenFile {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let transaction = match &*self.database.read() {
-            Some(database) => database.begin_read()?,
-            None => return Err(Fault::Database(redb::Error::DatabaseClosed)),
-        };
+        let transaction = self.begin(|database| Ok(database.begin_read()?))?;
         read(&transaction)
     }
 
-    fn begin_write(&self) -> Result<WriteTransaction, Fault> {
+    fn begin<T>(&self, begin: impl Fn(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
         match &*self.database.read() {
-            Some(database) => Ok(database.begin_write()?),
+            Some(database) => begin(database),
             None => Err(Fault::Database(redb::Error::DatabaseClosed)),
         }
     }
@@ -92,9 +89,10 @@ impl OpenFile {
                 &"it leads to another file, or to none",
             ));
         }
-        let transaction = self.begin_write().or_else(|_| {
+        let begin = || self.begin(|database| Ok(database.begin_write()?));
+        let transaction = begin().or_else(|_| {
             self.reopen()?;
-            self.begin_write()
+            begin()
         });
         let mut transaction = transaction.map_err(|fault| self.error(fault))?;
         let attempt = move || -> Result<Written, Fault> {
