@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, ReadTransaction, StorageError};
+use redb::{Builder, Database, DatabaseError, ReadTransaction};
 
 use super::preview::Preview;
 use super::tables::{self, Fault};
@@ -50,14 +50,14 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 /// the check is left as it is.
 pub(super) fn open_checked(file: &File, path: &Path) -> Result<Database, Error> {
     guarded(path, || {
-        let is_new = file.metadata().map_err(StorageError::Io)?.len() == 0;
-        let preview = Preview::new(backend(file)?).map_err(StorageError::Io)?;
+        let is_new = file.metadata()?.len() == 0;
+        let preview = Preview::new(backend(file)?)?;
         let database = builder()
             // Otherwise a damaged page is found by the request that reads it.
             .set_check_integrity_on_open(true)
             .create_with_backend(preview.clone())?;
         tables::prepare(&database, is_new)?;
-        if is_new && !preview.fill_empty_file().map_err(StorageError::Io)? {
+        if is_new && !preview.fill_empty_file()? {
             return Err(DatabaseError::DatabaseAlreadyOpen.into());
         }
         Ok(())
@@ -89,7 +89,7 @@ pub(super) fn copy(read: &ReadTransaction, path: &Path) -> Result<(), Error> {
         tables::copy(read, &write)?;
         write.commit()?;
         database.close()?;
-        Ok(sync_folder(path).map_err(StorageError::Io)?)
+        Ok(sync_folder(path)?)
     })
     .inspect_err(|_| {
         let _ = fs::remove_file(path);
@@ -122,9 +122,7 @@ fn builder() -> Builder {
 }
 
 fn backend(file: &File) -> Result<FileBackend, Fault> {
-    Ok(FileBackend::new(
-        file.try_clone().map_err(StorageError::Io)?,
-    )?)
+    Ok(FileBackend::new(file.try_clone()?)?)
 }
 
 /// redb does not promise to read any bytes without a panic, and its debug builds assert.

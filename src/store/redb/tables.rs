@@ -67,24 +67,11 @@ impl From<Error> for Fault {
     }
 }
 
-macro_rules! database_fault {
-    ($($from:ident),+) => {
-        $(impl From<redb::$from> for Fault {
-            fn from(error: redb::$from) -> Self {
-                Self::Database(error.into())
-            }
-        })+
-    };
+impl<E: Into<redb::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Database(error.into())
+    }
 }
-
-database_fault!(
-    CommitError,
-    DatabaseError,
-    SetDurabilityError,
-    StorageError,
-    TableError,
-    TransactionError
-);
 
 /// What a transaction has to do before its callers may be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -99,7 +99,7 @@ impl OpenFile {
             let written = {
                 let mut tables = Tables::open(&transaction)?;
                 for work in batch {
-                    work(&mut tables).map_err(Fault::Database)?;
+                    work(&mut tables)?;
                 }
                 if sync {
                     Written::Durably
