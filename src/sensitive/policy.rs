@@ -1,14 +1,15 @@
-//! Sensitive data, by the settings: stored, stored and reported, or refused.
+//! What the settings make of sensitive data: stored, stored and reported, or refused.
 
 use super::{Kind, Place};
 use crate::config::SensitiveData;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Shown};
 use crate::observe::count;
 use crate::record::add;
 use crate::session::shared::Shared;
 use crate::value::Value;
 
-/// Refuses what the settings refuse. What comes back is reported once the value is in its place.
+/// Refuses a value with sensitive data if the settings say so. Pass a finding to [`report`] once the
+/// value is stored.
 #[inline]
 pub(crate) fn check(
     shared: Option<&Shared>,
@@ -18,7 +19,7 @@ pub(crate) fn check(
     consult(shared, key, || Ok(super::find(key, value)))
 }
 
-/// The same for what a number becomes.
+/// Checks the sum that an increment makes, as [`check`] checks a value.
 pub(crate) fn check_sum(
     shared: Option<&Shared>,
     key: &str,
@@ -30,7 +31,7 @@ pub(crate) fn check_sum(
     })
 }
 
-/// The same for an element of an array.
+/// Checks an element that is appended to an array, as [`check`] checks a value.
 pub(crate) fn check_item(
     shared: Option<&Shared>,
     key: &str,
@@ -42,7 +43,7 @@ pub(crate) fn check_item(
     })
 }
 
-/// Does nothing at all unless the settings want a guard.
+/// Looks for sensitive data only if the settings want it.
 #[inline]
 fn consult(
     shared: Option<&Shared>,
@@ -64,13 +65,13 @@ fn consult(
     }
 }
 
-/// Something to report.
+/// Sensitive data that the settings let pass and want reported.
 pub(crate) struct Finding {
     kind: Kind,
     place: Place,
 }
 
-/// Reports what is stored now.
+/// Reports and counts what was found in a value that is stored now.
 pub(crate) fn report(shared: Option<&Shared>, key: &str, finding: Option<Finding>) {
     let (Some(shared), Some(Finding { kind, place })) = (shared, finding) else {
         return;
@@ -82,6 +83,7 @@ pub(crate) fn report(shared: Option<&Shared>, key: &str, finding: Option<Finding
 
 fn refused(key: &str, kind: Kind, place: Place) -> Error {
     const WHY: &str = "which has no place in a session (`sensitive_data: deny`)";
+    let key = Shown(key);
     let text = match place {
         Place::Key => format!("a session key holds {kind}, {WHY}: choose another key"),
         Place::Name => format!(

@@ -22,8 +22,9 @@ pub(super) enum Attempt {
 
 impl State {
     pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
-        let attempt = self.send_changes(shared)?;
-        if let Attempt::Done(outcome) = &attempt {
+        let mut attempt = self.send_changes(shared)?;
+        if let Attempt::Done(outcome) = &mut attempt {
+            outcome.planted = std::mem::take(&mut self.planted);
             // Never send a cookie for a session that has since ended.
             if outcome.concerns_cookie() || outcome.status() == Status::Gone {
                 self.unsent = Some(Box::new(outcome.clone()));
@@ -80,6 +81,7 @@ impl State {
             status: Status::Ended,
             secret: None,
             removes_cookie: std::mem::take(&mut self.has_cookie),
+            planted: false,
         }
     }
 
@@ -117,6 +119,7 @@ impl State {
             status: Status::Created,
             secret: Some(secret),
             removes_cookie: false,
+            planted: false,
         }))
     }
 
@@ -159,6 +162,7 @@ impl State {
                     status: Status::Changed,
                     secret,
                     removes_cookie: false,
+                    planted: false,
                 }))
             }
             Ok(Committed::Gone) => {

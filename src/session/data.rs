@@ -362,7 +362,7 @@ impl Session {
         state.open(self.shared())?;
         state.note_read(key);
         let shown = show(state.stored(key));
-        state.note_damage(shown)
+        state.note_unread(shown)
     }
 }
 

@@ -21,6 +21,7 @@ pub struct Outcome {
     pub(super) status: Status,
     pub(super) secret: Option<Secret>,
     pub(super) removes_cookie: bool,
+    pub(super) planted: bool,
 }
 
 /// What became of a request's changes.
@@ -56,6 +57,7 @@ impl Outcome {
             status,
             secret: None,
             removes_cookie: false,
+            planted: false,
         }
     }
 
@@ -100,7 +102,13 @@ impl Outcome {
         self.removes_cookie
     }
 
+    /// Whether the request came with two cookies that opened sessions.
+    #[cfg(feature = "cookie")]
+    pub(crate) fn is_planted(&self) -> bool {
+        self.planted
+    }
+
     pub(super) fn concerns_cookie(&self) -> bool {
-        self.secret.is_some() || self.removes_cookie
+        self.secret.is_some() || self.removes_cookie || self.planted
     }
 }

@@ -8,7 +8,6 @@ use liquid_core::model::{
     DisplayCow, KString, KStringCow, ObjectView, State, Value as LiquidValue,
 };
 
-use super::handoff;
 use crate::error::{Error, ErrorKind};
 use crate::session::{Savepoint, Session};
 use crate::template::lenient::Lenient;
@@ -337,14 +336,15 @@ impl<G: ObjectView + ?Sized> ObjectView for Context<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        index == SESSION || self.own().is_some_and(|own| own.contains_key(index))
+        index == SESSION
+            || self.view.answers(index)
+            || self.own().is_some_and(|own| own.contains_key(index))
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
         if index == SESSION {
             return Some(self.session());
         }
-        handoff::answer(index, self.view.session());
         self.own()?.get(index)
     }
 }
@@ -374,7 +374,11 @@ impl<G: ObjectView + ?Sized> ObjectView for Bound<'_, G> {
     }
 
     fn contains_key(&self, index: &str) -> bool {
-        index == CONTEXT || self.added(index).is_some() || self.context.globals.contains_key(index)
+        // The answer to a tag's question is "no", so that the engine looks no further.
+        !self.context.view.answers(index)
+            && (index == CONTEXT
+                || self.added(index).is_some()
+                || self.context.globals.contains_key(index))
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {

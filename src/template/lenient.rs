@@ -10,7 +10,6 @@ use liquid_core::model::{
 };
 
 use super::globals::{Bound, Context, layered_view};
-use super::handoff;
 use super::value::NIL;
 use crate::template::view::{CONTEXT, SESSION};
 use crate::value::Value;
@@ -118,8 +117,8 @@ impl<G: ObjectView + ?Sized> ObjectView for Lenient<'_, G> {
     }
 
     /// Every name is known: its value may be nil.
-    fn contains_key(&self, _: &str) -> bool {
-        true
+    fn contains_key(&self, index: &str) -> bool {
+        !self.context.inner.view.answers(index)
     }
 
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
@@ -166,7 +165,6 @@ impl<G: ObjectView + ?Sized> ObjectView for LenientContext<'_, G> {
         if index == SESSION {
             return Some(self.inner.session());
         }
-        handoff::answer(index, self.inner.view.session());
         let value = self.inner.own().and_then(|own| own.get(index));
         // The engine then asks for the size.
         if value.is_none() && index == "size" {
