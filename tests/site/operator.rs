@@ -65,7 +65,7 @@ impl Site {
 
 fn run(arguments: &[&str], clock: &ManualClock) -> Said {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let status = command::command(arguments, clock, &mut out, &mut err).unwrap();
+    let status = command::command(arguments, clock.clone(), &mut out, &mut err).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(out), text(err));
     Said { status, out, err }

@@ -3,12 +3,11 @@
 use std::error::Error as _;
 use std::path::Path;
 
-use liquid_session::clock::Clock as _;
 use liquid_session::store::{RedbStore, SessionStore as _};
-use liquid_session::{Error, ErrorKind};
+use liquid_session::{Error, ErrorKind, SessionConfig, Sessions};
 use redb::{MultimapTableDefinition, TableDefinition};
 
-use super::support::{Site, cookie};
+use super::support::{Site, begin, check_tables, cookie, load, records};
 
 /// Expects that the file is refused, that it stays as it is, and that the text tells no path.
 fn refused(path: &Path) -> Error {
@@ -27,9 +26,9 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("liquid_sessio
 
 /// A session database with some sessions in it, closed.
 fn database(site: &Site, sessions: i64) {
-    let (store, _probe) = site.open();
+    let (all, _store) = site.open();
     for n in 0..sessions {
-        let session = store.open(None);
+        let session = all.open(None);
         session.set("n", n).unwrap();
         session.set("text", "x".repeat(500)).unwrap();
         cookie(&session);
@@ -56,10 +55,12 @@ fn a_redb_file_of_another_program_is_refused_and_left_alone() {
     let site = Site::new();
     let path = site.path();
     let theirs: TableDefinition<'_, &str, &str> = TableDefinition::new("liquid_session");
-    let fill: [&dyn Fn(&redb::WriteTransaction); 4] = [
+    let fill: [&dyn Fn(&redb::WriteTransaction); 5] = [
+        // No table at all: an interrupted backup, too.
+        &|_| {},
         // Another table, with a name of ours.
         &|write| {
-            let table: TableDefinition<'_, u64, u64> = TableDefinition::new("sessions");
+            let table: TableDefinition<'_, u64, u64> = TableDefinition::new("records");
             write.open_table(table).unwrap().insert(1, 2).unwrap();
         },
         // Tables of the other kind only.
@@ -145,7 +146,7 @@ fn a_file_that_is_too_short_is_refused_and_left_alone() {
 fn a_damaged_file_is_refused_and_left_alone() {
     let site = Site::new();
     database(&site, 200);
-    let now = site.clock.now();
+    let now = site.now();
     let whole = std::fs::read(site.path()).unwrap();
     let path = site.folder.path().join("damaged.redb");
     let (mut refusals, mut harmless) = (0, 0);
@@ -162,17 +163,13 @@ fn a_damaged_file_is_refused_and_left_alone() {
                 refusals += 1;
             }
             Ok(store) => {
-                let mut seen = 0;
-                store
-                    .scan(now, &mut |_, record| {
-                        let n = record.get("n").unwrap().and_then(|n| n.as_i64()).unwrap();
-                        assert!((0..200).contains(&n));
-                        assert_eq!(record.get("text").unwrap(), Some("x".repeat(500).into()));
-                        seen += 1;
-                        true
-                    })
-                    .unwrap();
-                assert_eq!(seen, 200, "byte {at}");
+                let records = records(&store, now);
+                assert_eq!(records.len(), 200, "byte {at}");
+                for (_, record) in records {
+                    let n = record.get("n").unwrap().and_then(|n| n.as_i64()).unwrap();
+                    assert!((0..200).contains(&n));
+                    assert_eq!(record.get("text").unwrap(), Some("x".repeat(500).into()));
+                }
                 harmless += 1;
             }
         }
@@ -184,15 +181,13 @@ fn a_damaged_file_is_refused_and_left_alone() {
 #[test]
 fn a_file_has_one_store_at_a_time() {
     let site = Site::new();
-    let (sessions, probe) = site.open();
+    let (sessions, store) = site.open();
     let error = refused(&site.path());
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("in use"), "{error}");
     // The first one goes on.
-    let session = sessions.open(None);
-    session.set("a", 1).unwrap();
-    cookie(&session);
-    drop((session, sessions, probe));
+    begin(&sessions, 1, None);
+    drop((sessions, store));
     RedbStore::open(site.path()).unwrap();
 }
 
@@ -228,4 +223,92 @@ fn a_new_file_is_for_its_owner_only() {
     database(&site, 1);
     let mode = std::fs::metadata(site.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+/// A write fails and reads go on.
+fn expect_out_of_place(site: &Site, sessions: &Sessions, store: &RedbStore) {
+    let session = sessions.open(None);
+    session.set("n", 2).unwrap();
+    let error = session.commit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("removed or replaced"), "{error}");
+    assert_eq!(store.ping().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(records(store, site.now()).len(), 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_is_removed_or_replaced_while_it_is_open_takes_no_writes() {
+    let site = Site::new();
+    let (sessions, store) = site.open();
+    begin(&sessions, 1, None);
+    let aside = site.folder.path().join("aside.redb");
+    std::fs::rename(site.path(), &aside).unwrap();
+    expect_out_of_place(&site, &sessions, &store);
+    database(&site, 0);
+    expect_out_of_place(&site, &sessions, &store);
+    assert!(refused(&aside).to_string().contains("in use"));
+    // Put back, it is written again.
+    std::fs::rename(&aside, site.path()).unwrap();
+    begin(&sessions, 2, None);
+    drop((sessions, store));
+    assert_eq!(check_tables(&site.path()), (2, 0));
+}
+
+#[test]
+fn a_backup_is_consistent_while_sessions_are_written() {
+    let site = Site::new();
+    let (sessions, store) = site.open();
+    let first = begin(&sessions, 0, Some("ann"));
+    let session = sessions.open(Some(&first));
+    session.renew().unwrap();
+    let renewed = cookie(&session);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let copies: Vec<_> = (0..5)
+        .map(|n| site.folder.path().join(format!("copy{n}.redb")))
+        .collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 1;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                begin(&sessions, n, (n % 2 == 0).then_some("bob"));
+                n += 1;
+            }
+        });
+        for copy in &copies {
+            store.backup(copy).unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    for copy in &copies {
+        let (records, forwards) = check_tables(copy);
+        assert!(records > 0);
+        assert_eq!(forwards, 1);
+        let restored = Sessions::new(RedbStore::open(copy).unwrap(), SessionConfig::default())
+            .with_clock(site.clock.clone());
+        let session = restored.open(Some(&renewed));
+        assert_eq!(session.get("n").unwrap(), Some(0.into()));
+        session.set("n", 5).unwrap();
+        let _ = session.commit().unwrap();
+    }
+    assert_eq!(
+        sessions.open(Some(&renewed)).get("n").unwrap(),
+        Some(0.into())
+    );
+
+    // Never over a file that exists, the open one too.
+    for path in [&copies[0], &site.path()] {
+        let before = std::fs::read(path).unwrap();
+        let error = store.backup(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("exists already"), "{error}");
+        assert!(std::fs::read(path).unwrap() == before);
+    }
+    let nowhere = site.folder.path().join("missing").join("copy.redb");
+    assert_eq!(
+        store.backup(nowhere).unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    let (key, before) = &records(&store, site.now())[0];
+    assert_eq!(load(&store, key, site.now()), *before);
 }

@@ -1,87 +1,14 @@
 //! What the tests of this folder share.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use liquid_session::clock::{ManualClock, Timestamp};
-use liquid_session::store::{
-    Change, Committed, Record, RedbStore, Revoke, SessionInfo, SessionStore, StoreKey,
-};
-use liquid_session::{Error, Session, SessionConfig, Sessions};
+use liquid_session::clock::{Clock as _, ManualClock, Timestamp};
+use liquid_session::store::{Loaded, Record, RedbStore, SessionStore as _, StoreKey};
+use liquid_session::{Session, SessionConfig, SessionId, Sessions};
 use redb::{
     ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
 };
-
-/// A store that several hands hold, and that remembers what was committed to it.
-#[derive(Clone)]
-pub(crate) struct Probe {
-    store: Arc<RedbStore>,
-    commits: Arc<Mutex<Vec<(StoreKey, Change)>>>,
-}
-
-impl Probe {
-    pub(crate) fn open(path: &Path) -> Self {
-        Self {
-            store: Arc::new(RedbStore::open(path).unwrap()),
-            commits: Arc::default(),
-        }
-    }
-
-    /// The last commit: its key, and what was to be done.
-    pub(crate) fn last_commit(&self) -> (StoreKey, Change) {
-        self.commits.lock().unwrap().last().cloned().unwrap()
-    }
-
-    /// The keys of all sessions.
-    pub(crate) fn keys(&self, now: Timestamp) -> Vec<StoreKey> {
-        let mut keys = Vec::new();
-        self.scan(now, &mut |key, _| {
-            keys.push(*key);
-            true
-        })
-        .unwrap();
-        keys
-    }
-}
-
-impl SessionStore for Probe {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
-        self.store.load(key, now)
-    }
-
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        self.commits.lock().unwrap().push((*key, change.clone()));
-        self.store.commit(key, change, now)
-    }
-
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        self.store.touch(key, now)
-    }
-
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.store.destroy(key)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.store.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.store.revoke(user, which, now)
-    }
-
-    fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
-        self.store.sweep(now, max)
-    }
-
-    fn scan(
-        &self,
-        now: Timestamp,
-        visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
-    ) -> Result<(), Error> {
-        self.store.scan(now, visit)
-    }
-}
 
 /// A folder with a database in it, and a clock that stands.
 pub(crate) struct Site {
@@ -101,11 +28,15 @@ impl Site {
         self.folder.path().join("sessions.redb")
     }
 
-    pub(crate) fn open(&self) -> (Sessions, Probe) {
-        let probe = Probe::open(&self.path());
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn open(&self) -> (Sessions, Arc<RedbStore>) {
+        let store = Arc::new(RedbStore::open(self.path()).unwrap());
         let sessions =
-            Sessions::new(probe.clone(), SessionConfig::default()).with_clock(self.clock.clone());
-        (sessions, probe)
+            Sessions::new(store.clone(), SessionConfig::default()).with_clock(self.clock.clone());
+        (sessions, store)
     }
 }
 
@@ -114,46 +45,116 @@ pub(crate) fn cookie(session: &Session) -> String {
     session.commit().unwrap().secret().unwrap().expose()
 }
 
-const SESSIONS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("sessions");
-const DEADLINES: TableDefinition<'_, (u64, &[u8; 32]), ()> = TableDefinition::new("deadlines");
-const USERS: TableDefinition<'_, (&str, &[u8; 32]), ()> = TableDefinition::new("users");
+/// Begins a session with one key, for a user or for none.
+pub(crate) fn begin(sessions: &Sessions, n: i64, user: Option<&str>) -> String {
+    let session = sessions.open(None);
+    session.set("n", n).unwrap();
+    if let Some(user) = user {
+        session.login(user).unwrap();
+    }
+    cookie(&session)
+}
 
-/// Compares the three tables of a file that nobody has open: each record has its line in both
-/// indexes, and there are no other lines. Gives the number of records.
-pub(crate) fn check_tables(path: &Path) -> usize {
+/// All sessions that can be read.
+pub(crate) fn records(store: &RedbStore, now: Timestamp) -> Vec<(StoreKey, Record)> {
+    let mut records = Vec::new();
+    let visit = &mut |key: &StoreKey, record: &Record| {
+        records.push((*key, record.clone()));
+        true
+    };
+    store.scan(now, visit).unwrap();
+    records
+}
+
+pub(crate) fn load(store: &RedbStore, key: &StoreKey, now: Timestamp) -> Record {
+    match store.load(key, now).unwrap() {
+        Loaded::Found(record) => Record::clone(&record),
+        other => panic!("expected a record, found {other:?}"),
+    }
+}
+
+type Row = (u64, &'static [u8], &'static [u8]);
+type Line = (&'static str, &'static [u8; 16], &'static [u8; 32]);
+
+pub(crate) const RECORDS: TableDefinition<'_, &[u8; 32], Row> = TableDefinition::new("records");
+const FORWARDS: TableDefinition<'_, &[u8; 32], (u64, bool, &[u8; 32])> =
+    TableDefinition::new("forwards");
+const DEADLINES: TableDefinition<'_, (u64, &[u8; 32]), ()> = TableDefinition::new("deadlines");
+const USERS: TableDefinition<'_, Line, ()> = TableDefinition::new("users");
+
+/// Compares the tables of a file that no store has open: each record and each forward has its lines
+/// in the indexes, each forward its session, and there are no other lines. Gives the number of records
+/// and of forwards.
+pub(crate) fn check_tables(path: &Path) -> (usize, usize) {
     let database = redb::Database::open(path).unwrap();
     let read = database.begin_read().unwrap();
-    let sessions = read.open_table(SESSIONS).unwrap();
+    let records = read.open_table(RECORDS).unwrap();
+    let forwards = read.open_table(FORWARDS).unwrap();
     let deadlines = read.open_table(DEADLINES).unwrap();
     let users = read.open_table(USERS).unwrap();
-    let (mut records, mut signed_in) = (0, 0);
-    for line in sessions.iter().unwrap() {
-        let (key, bytes) = line.unwrap();
-        let (under, record) = bytes.value().split_first_chunk().unwrap();
-        let under = u64::from_le_bytes(*under);
+    let (mut signed_in, mut followed) = (0, 0);
+    for line in records.iter().unwrap() {
+        let (key, row) = line.unwrap();
+        let (filed, trail, record) = row.value();
         let record = Record::from_bytes(record).unwrap();
         assert!(
-            under <= record.deadline().as_millis(),
+            filed <= record.deadline().as_millis(),
             "filed too late: never swept in time"
         );
         assert!(
-            deadlines.get((under, key.value())).unwrap().is_some(),
+            deadlines.get((filed, key.value())).unwrap().is_some(),
             "no line by deadline"
         );
         if let Some(user) = record.user() {
-            assert!(
-                users.get((user, key.value())).unwrap().is_some(),
-                "no line by user"
-            );
+            let id = record.id();
+            let line = (user, id.as_bytes(), key.value());
+            assert!(users.get(line).unwrap().is_some(), "no line by user");
             signed_in += 1;
         }
-        records += 1;
+        assert!(trail.len() <= 8 * 32);
+        for old in trail.as_chunks().0 {
+            followed += u64::from(forwards.get(old).unwrap().is_some());
+        }
     }
-    assert_eq!(deadlines.len().unwrap(), records, "lines without a record");
-    assert_eq!(
-        users.len().unwrap(),
-        signed_in,
-        "lines of users without a record"
-    );
-    usize::try_from(records).unwrap()
+    for line in forwards.iter().unwrap() {
+        let (key, forward) = line.unwrap();
+        let line = (forward.value().0, key.value());
+        assert!(
+            deadlines.get(line).unwrap().is_some(),
+            "a forward that is never swept"
+        );
+    }
+    let [records, forwards, deadlines, users] =
+        [records.len(), forwards.len(), deadlines.len(), users.len()].map(Result::unwrap);
+    assert_eq!(forwards, followed, "forwards without a session");
+    assert_eq!(deadlines, records + forwards, "lines without a record");
+    assert_eq!(users, signed_in, "lines of users without a record");
+    (
+        usize::try_from(records).unwrap(),
+        usize::try_from(forwards).unwrap(),
+    )
+}
+
+/// Changes the stored form of a session in a file that no store has open.
+pub(crate) fn change_record(path: &Path, id: SessionId, change: impl Fn(&mut Vec<u8>)) {
+    let database = redb::Database::open(path).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let mut records = write.open_table(RECORDS).unwrap();
+        let mut changed = None;
+        for line in records.iter().unwrap() {
+            let (key, row) = line.unwrap();
+            let (filed, trail, record) = row.value();
+            if Record::from_bytes(record).unwrap().id() == id {
+                let mut record = record.to_vec();
+                change(&mut record);
+                changed = Some((*key.value(), filed, trail.to_vec(), record));
+            }
+        }
+        let (key, filed, trail, record) = changed.unwrap();
+        records
+            .insert(&key, (filed, trail.as_slice(), record.as_slice()))
+            .unwrap();
+    }
+    write.commit().unwrap();
 }
