@@ -68,7 +68,7 @@ impl Sessions {
         }
     }
 
-    /// The same sessions by another clock. For tests; see
+    /// These sessions with another clock. For tests; see
     /// [`ManualClock`](crate::clock::ManualClock).
     ///
     /// ```
