@@ -422,7 +422,10 @@ impl State {
     #[cfg(feature = "tower")]
     pub(super) fn needs_store(&self, shared: &Shared) -> bool {
         let due = |record: &Record| record.touch_due(&shared.lifetime(), shared.now()).is_some();
-        self.has_changes() || self.failure().is_some() || self.record().is_some_and(due)
+        self.has_changes()
+            || self.transaction.is_some()
+            || self.failure().is_some()
+            || self.record().is_some_and(due)
     }
 
     pub(super) fn forget_changes(&mut self) {
