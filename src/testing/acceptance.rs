@@ -10,7 +10,9 @@
 //! - Each case begins with a store of its own and moves its own clock.
 //! - Cases go through [`Sessions`] where an application would, and straight to the
 //!   [`SessionStore`] where only the trait can show the difference.
-//! - All of them hold for every store: there is nothing to switch off.
+//! - All of them hold for every store: there is nothing to switch off. Of a store that
+//!   [expires records by itself](SessionStore::expires_by_itself) only the numbers that its sweep
+//!   returns are not compared.
 //!
 //! The cases are what the tests of Django (`SessionTestsMixin`), Spring Session, Rack, scs, Plug and
 //! actix-session check, put in terms of this crate's promises, and what none of them checks: that
@@ -19,10 +21,12 @@
 mod bench;
 mod concurrency;
 mod data;
+mod forwarding;
 mod lifecycle;
 mod limits;
 mod renewal;
 mod revival;
+mod swaps;
 mod sweep;
 mod threads;
 mod transactions;
@@ -113,7 +117,8 @@ suite! { ($)
         append_begins_an_array,
         take_hands_out_the_value_and_removes_it,
         take_of_a_missing_key_is_nothing,
-        every_change_counts_in_the_version,
+        every_change_gives_a_new_version,
+        a_commit_says_whether_it_merged,
         the_size_is_that_of_keys_and_values,
         a_change_is_stored_whole_or_not_at_all,
         an_increment_of_another_type_fails_and_stores_nothing,
@@ -155,6 +160,9 @@ suite! { ($)
         a_value_is_taken_once,
         take_finds_what_is_there_now,
         a_taken_key_can_be_written_again,
+        take_is_exact_beside_an_append,
+        take_is_exact_beside_an_increment,
+        clear_wins_where_nothing_was_seen,
     }
     transactions {
         a_key_that_changed_is_a_conflict,
@@ -169,7 +177,10 @@ suite! { ($)
         a_conflict_in_a_renewal_leaves_the_old_secret_alive,
         an_ended_session_is_gone,
         what_was_taken_before_is_not_removed_again,
-        a_lease_is_granted_and_given_back,
+        a_renewal_alone_is_no_conflict,
+        a_conflict_after_a_renewal_runs_again,
+        a_login_elsewhere_ends_it,
+        clear_and_removals_count_as_reads,
     }
     revival {
         a_write_after_a_logout_elsewhere_is_gone,
@@ -179,11 +190,11 @@ suite! { ($)
         a_take_after_a_logout_is_nothing,
         a_touch_after_a_logout_does_nothing,
         only_a_creating_change_creates,
+        only_a_creating_swap_creates,
         a_dead_secret_is_never_adopted,
         a_foreign_secret_is_never_adopted_by_any_first_operation,
-        destroying_twice_says_so,
+        removing_twice_says_so,
         destroying_one_session_leaves_the_others,
-        a_logout_with_a_dead_secret_leaves_the_renewed_session,
         writes_after_a_logout_begin_a_new_session,
     }
     renewal {
@@ -194,10 +205,41 @@ suite! { ($)
         it_merges_with_other_requests,
         it_can_be_repeated,
         a_new_session_has_no_older_secret,
-        a_parallel_writer_with_the_old_secret_is_gone,
+        a_parallel_writer_with_the_old_secret_is_merged,
         of_two_renewals_one_wins,
         a_session_that_ended_is_not_renewed,
         a_refused_change_leaves_the_old_secret_alive,
+    }
+    forwarding {
+        a_forward_says_where_and_until_when,
+        it_opens_nothing,
+        a_logout_ends_the_session_wherever_it_is,
+        a_logout_follows_every_hop,
+        a_logout_elsewhere_leaves_no_way_back,
+        a_commit_is_merged_hop_by_hop,
+        a_commit_that_renews_is_merged_and_renews_nothing,
+        a_commit_that_signs_in_moves_the_session_again,
+        after_a_login_every_commit_is_gone,
+        a_login_in_the_middle_of_a_chain_stops_a_commit,
+        a_take_follows_renewals_and_no_login,
+        a_request_that_had_loaded_nothing_begins_anew,
+        it_ends_with_its_minute,
+        each_hop_has_its_own_minute,
+        a_logout_after_its_minute_goes_by_user_and_id,
+        a_logout_after_its_minute_leaves_an_anonymous_session,
+        a_request_goes_on_after_it_was_merged,
+        a_revocation_finds_the_session_at_every_hop,
+        a_refused_change_leaves_the_renewed_session,
+    }
+    swaps {
+        a_swap_of_the_expected_version_is_done,
+        a_swap_of_an_older_version_gets_the_current_one,
+        a_swap_of_a_moved_session_gets_the_forward,
+        a_touch_alone_leaves_the_version,
+        a_key_in_use_is_refused,
+        what_can_be_read_is_not_removed_as_unreadable,
+        the_index_has_the_line_before_the_session,
+        the_store_answers,
     }
     lifecycle {
         the_idle_timeout_ends_a_session_to_the_millisecond,
@@ -212,6 +254,10 @@ suite! { ($)
         a_touch_writes_no_data,
         a_touch_never_moves_back,
         a_clock_that_goes_back_ends_nothing,
+        a_time_far_in_the_future_counts_as_now,
+        a_swap_keeps_the_later_use,
+        a_touch_of_a_moved_session_does_nothing,
+        tighter_settings_bind_the_sessions_that_exist,
         a_touch_of_an_unknown_session_does_nothing,
         an_expired_session_is_not_loaded_changed_or_touched,
         an_expired_session_is_not_renewed,
@@ -223,7 +269,6 @@ suite! { ($)
         only_the_expired_go,
         it_removes_no_more_than_asked,
         it_asks_for_nothing_and_removes_nothing,
-        the_longest_expired_go_first,
         a_used_session_stays,
         a_session_with_a_longer_timeout_stays,
         a_renewed_session_is_swept_once,
@@ -253,6 +298,9 @@ suite! { ($)
         an_expired_session_leaves_the_list,
         a_swept_session_leaves_the_list,
         a_session_opens_only_for_its_user,
+        the_index_keeps_a_session_through_renewals,
+        a_label_comes_with_a_login,
+        a_revoked_session_revokes_nothing,
     }
     threads {
         different_keys_are_all_there,
