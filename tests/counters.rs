@@ -221,15 +221,21 @@ fn each_step_moves_its_counters_and_no_other() {
     bench.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
     bench.step(&[("swept", 1)], |sessions| sessions.sweep(10).unwrap());
 
-    for (damage, error) in [(Damage::Value, true), (Damage::Record, true), (Damage::NewerForm, false)] {
-        let cookie = begin(&bench.sessions);
+    for (damage, error) in [
+        (Damage::Value, true),
+        (Damage::Record, true),
+        (Damage::NewerForm, false),
+    ] {
+        bench.store.set(Damage::None);
+        let session = bench.sessions.open(None);
+        session.set("a", "text").unwrap();
+        let cookie = stored(&session);
         bench.store.set(damage);
         bench.step(&[("loads", 1), ("unreadable", 1)], |sessions| {
             let session = sessions.open(Some(&cookie));
             assert_eq!(session.get("a").is_err(), error);
             assert_eq!(session.finish(Answer::Good).error.is_some(), error);
         });
-        bench.store.set(Damage::None);
     }
 
     let all: BTreeSet<_> = bench.read().into_keys().collect();

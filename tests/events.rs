@@ -163,7 +163,7 @@ fn drive_all(sessions: &Sessions, clock: &ManualClock) {
     session.set("note", "4111111111111111").unwrap();
     session.set("5555555555554444", "a").unwrap();
 
-    // Ended by somebody who has looked into it, and by somebody who has not.
+    // Ended by a request that had loaded it, and by one that had not.
     let slow = sessions.open(Some(&cookie));
     slow.set("slow", 1).unwrap();
     let leaving = sessions.open(Some(&cookie));
@@ -254,6 +254,10 @@ fn damage() {
         store.set(Damage::None);
         assert_eq!(sessions.open(Some(&cookie)).get("color").unwrap(), None);
     }
+    let cookie = begin(&sessions);
+    store.set(Damage::Record);
+    sessions.open(Some(&cookie)).logout().unwrap();
+    store.set(Damage::None);
     let cookie = sign_in(&sessions, &begin(&sessions));
     store.set(Damage::NewerForm);
     assert_eq!(sessions.open(Some(&cookie)).get("color").unwrap(), None);
@@ -287,7 +291,10 @@ fn the_guide_lists_what_is_emitted() {
         emitted.values("sensitive data in a session", "key"),
         ["note"]
     );
-    assert_eq!(emitted.values("sessions of a user revoked", "count"), ["1", "1"]);
+    assert_eq!(
+        emitted.values("sessions of a user revoked", "count"),
+        ["1", "1"]
+    );
 }
 
 #[test]

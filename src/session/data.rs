@@ -363,6 +363,7 @@ impl Session {
         let mut state = self.lock();
         state.open(self.shared())?;
         state.note_read(key);
+        state.pending.pin(key);
         let shown = show(state.stored(key));
         state.note_damage(shown)
     }
@@ -376,6 +377,7 @@ fn take_now(
     limits: Limits,
     shared: &Shared,
 ) -> Result<Option<Value>, Error> {
+    let mut merged = false;
     loop {
         let taken = state.value(key)?;
         let (Base::Loaded(store_key, record), Some(stored)) = (&state.base, state.stored(key))
@@ -399,6 +401,7 @@ fn take_now(
                 state.pending.forget(key, size);
                 state.base = Base::Loaded(store_key, Arc::new(after));
                 count(&shared.tally.commits, 1);
+                count(&shared.tally.merges, u64::from(merged));
                 return Ok(taken);
             }
             Swapped::Current(record) => Some((store_key, record)),
@@ -412,6 +415,7 @@ fn take_now(
             return Ok(None);
         };
         // Another request has changed the session: look again.
+        merged = true;
         state.pending = state.pending.rebase(Some(&current), limits)?;
         state.base = Base::Loaded(store_key, current);
     }

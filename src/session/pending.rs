@@ -25,6 +25,8 @@ struct Entry {
     op: Op,
     /// The result of an addition, as the request sees it.
     sum: Option<Box<StoredValue>>,
+    /// A view has read the value, and keeps it until the render ends.
+    pinned: bool,
 }
 
 impl Entry {
@@ -98,6 +100,14 @@ impl Pending {
             Seen::Written(value) => Some(value),
             Seen::Removed => None,
             Seen::Untouched => record.and_then(|record| record.raw(key)),
+        }
+    }
+
+    /// Notes that a view keeps the value that the request sees under a key.
+    #[inline]
+    pub(super) fn pin(&mut self, key: &str) {
+        if let Ok(at) = self.find(key) {
+            self.entries[at].pinned = true;
         }
     }
 
@@ -227,28 +237,40 @@ impl Pending {
             let loaded = record.map_or_else(Size::default, Record::sizes);
             limits.check(Some(key), loaded, after)?;
         }
-        // A view keeps what it has read, with some bytes of its own for each value.
-        let written = self.written + size + 64;
-        let budget = write_budget(limits);
-        if written > budget {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "one request wrote {written} bytes to the session, with the key `{key}`; the limit is {budget} bytes: write less often, for instance after a loop instead of in it"
-                ),
-            ));
+        // A view keeps what it has read, with some bytes of its own for each value. A value that no
+        // view has read is replaced.
+        let replaces = self.find(key).is_ok_and(|at| !self.entries[at].pinned);
+        if !replaces {
+            let written = self.written + size + 64;
+            let budget = write_budget(limits);
+            if written > budget {
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!(
+                        "one request wrote {written} bytes to the session, with the key `{key}`; the limit is {budget} bytes: write less often, for instance after a loop instead of in it"
+                    ),
+                ));
+            }
+            self.written = written;
         }
-        self.written = written;
         self.size = after;
         Ok(())
     }
 
     fn put(&mut self, key: &KString, op: Op, sum: Option<Box<StoredValue>>) {
         match self.find(key) {
-            Ok(at) => (self.entries[at].op, self.entries[at].sum) = (op, sum),
+            Ok(at) => {
+                let entry = &mut self.entries[at];
+                (entry.op, entry.sum, entry.pinned) = (op, sum, false);
+            }
             Err(at) => {
-                let key = key.clone();
-                self.entries.insert(at, Entry { key, op, sum });
+                let entry = Entry {
+                    key: key.clone(),
+                    op,
+                    sum,
+                    pinned: false,
+                };
+                self.entries.insert(at, entry);
             }
         }
     }

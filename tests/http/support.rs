@@ -16,8 +16,8 @@ use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::SessionConfig;
 use liquid_session::http::SessionLayer;
 use liquid_session::store::{
-    Change, Committed, IndexLine, Loaded, MemoryStore, Record, SessionStore, StoreKey, Swap, Swapped,
-    Touch,
+    Change, Committed, IndexLine, Loaded, MemoryStore, Record, SessionStore, StoreKey, Swap,
+    Swapped, Touch,
 };
 use liquid_session::{Error, ErrorKind, Session, Sessions};
 use tokio::sync::Notify;

@@ -4,7 +4,9 @@
 use std::sync::{Arc, Mutex};
 
 use liquid_session::clock::Timestamp;
-use liquid_session::store::{IndexLine, Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch};
+use liquid_session::store::{
+    IndexLine, Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch,
+};
 use liquid_session::{Error, MemoryStore};
 
 /// What is wrong with every record that the store holds.
