@@ -26,7 +26,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new() -> Self {
         let config = SessionConfig::builder()
-            .timeout_minutes(u32::try_from(TIMEOUT).unwrap())
+            .timeout_minutes(u32::try_from(TIMEOUT / 60).unwrap())
             .build()
             .unwrap();
         let clock = ManualClock::new();
@@ -132,7 +132,7 @@ impl Scene {
             .world
             .all_alive()
             .map(|stored| {
-                let at = |minutes: u64| self.begun + minutes * 60_000;
+                let at = |seconds: u64| self.begun + seconds * 1_000;
                 (self.ids[&stored.id], at(stored.created), at(stored.used))
             })
             .collect();
@@ -179,8 +179,8 @@ fn perform(
             done(())
         }
         Op::Commit => answer(session.commit()?, secrets),
-        Op::Advance(minutes) => {
-            clock.advance(Duration::from_secs(minutes * 60));
+        Op::Advance(seconds) => {
+            clock.advance(Duration::from_secs(*seconds));
             done(())
         }
         Op::Transaction(ops, rival) => {
