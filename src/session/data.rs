@@ -389,12 +389,16 @@ fn take_now(
             state.pending.forget(key, size);
             return Ok(taken);
         }
-        let after = record.without(key);
+        let now = shared.now();
+        let mut after = record.without(key);
+        // Like any other change it counts as a use, and keeps no older one than the store has.
+        if let Some(touch) = record.touch_due(&shared.lifetime(), now) {
+            after.touch(&touch);
+        }
         let swap = Swap::Replace {
             before: &record,
             after: &after,
         };
-        let now = shared.now();
         let swapped = shared.store.swap(&store_key, swap, now);
         let current = match swapped.inspect_err(observe::failed)? {
             Swapped::Done => {

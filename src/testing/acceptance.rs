@@ -256,6 +256,7 @@ suite! { ($)
         a_clock_that_goes_back_ends_nothing,
         a_time_far_in_the_future_counts_as_now,
         a_swap_keeps_the_later_use,
+        a_take_moves_no_use_back,
         a_touch_of_a_moved_session_does_nothing,
         tighter_settings_bind_the_sessions_that_exist,
         a_touch_of_an_unknown_session_does_nothing,

@@ -440,6 +440,10 @@ impl Handle {
                 match current.and_then(|at| Some((at, world.alive(at)?.clone()))) {
                     Some((at, mut stored)) if at == *secret && stored.version == seen.version => {
                         stored.data.remove(key);
+                        // It counts as a use, like any other change.
+                        if world.now >= seen.used + INTERVAL {
+                            (stored.used, seen.used) = (world.now, world.now);
+                        }
                         seen.version = world.put(at, stored);
                     }
                     Some((secret, seen)) => {

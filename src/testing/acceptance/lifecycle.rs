@@ -296,6 +296,21 @@ pub(super) fn a_swap_keeps_the_later_use(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
+/// A value that is taken by a request that began long before the last use.
+pub(super) fn a_take_moves_no_use_back(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let cookie = bench.begin(&[("a", 1)])?;
+    let slow = bench.open(&cookie);
+    slow.get("a")?;
+    bench.clock.advance(10 * MINUTE);
+    bench.touch(&cookie)?;
+    assert_eq!(slow.take("a")?, Some(1.into()));
+    let record = bench.record(&cookie)?;
+    assert_eq!(record.last_used(), bench.now());
+    assert_eq!(record.deadline(), bench.now() + HOUR);
+    Ok(())
+}
+
 /// A touch by the record as it was before a renewal or a login moved the session.
 pub(super) fn a_touch_of_a_moved_session_does_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
