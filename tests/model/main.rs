@@ -7,3 +7,4 @@ mod exhaustive;
 mod model;
 mod random;
 mod scene;
+mod three;
