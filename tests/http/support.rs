@@ -299,6 +299,32 @@ fn pages() -> Router {
             }),
         )
         .route(
+            // Loads the session, lets others run for a while, and goes on.
+            "/later/{turns}/{what}",
+            get(
+                async |session: Session, Path((turns, what)): Path<(usize, String)>| {
+                    session.get("cart")?;
+                    for _ in 0..turns {
+                        tokio::task::yield_now().await;
+                    }
+                    match &*what {
+                        "logout" => session.logout()?,
+                        "set" => session.set("late", 1)?,
+                        "renew" => session.renew()?,
+                        "login" => session.login("alice")?,
+                        "renew_twice" => {
+                            session.renew()?;
+                            let _ = session.commit()?;
+                            tokio::task::yield_now().await;
+                            session.renew()?;
+                        }
+                        other => panic!("no such page: {other}"),
+                    }
+                    Ok::<_, Failure>(Redirect::to("/"))
+                },
+            ),
+        )
+        .route(
             "/id",
             get(async |session: Session| Page::Ok(format!("{:?}", session.id()?))),
         )
@@ -419,6 +445,16 @@ impl Answer {
 }
 
 impl Browser {
+    /// A browser on a site of these sessions, over HTTPS.
+    pub(crate) fn of(sessions: &Sessions) -> Self {
+        let layer = SessionLayer::new(sessions.clone()).assume_https();
+        Self {
+            app: pages().layer(layer),
+            name: sessions.config().cookie_name().to_owned(),
+            secret: None,
+        }
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
         let mut request = Request::get(path);
         if let Some(secret) = &self.secret {
