@@ -1,5 +1,6 @@
 //! A memory store whose records can be damaged.
 #![allow(clippy::unwrap_used)]
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::{Arc, Mutex};
 
@@ -7,9 +8,9 @@ use liquid_session::clock::Timestamp;
 use liquid_session::store::{
     IndexLine, Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch,
 };
-use liquid_session::{Error, MemoryStore};
+use liquid_session::{Error, MemoryStore, SessionId};
 
-/// What is wrong with every record that the store holds.
+/// What is wrong with the records that the store holds: all of them, or one.
 #[derive(Clone, Copy, Default)]
 pub(crate) enum Damage {
     #[default]
@@ -25,17 +26,25 @@ pub(crate) enum Damage {
 #[derive(Clone, Default)]
 pub(crate) struct Damaging {
     inner: Arc<MemoryStore>,
-    damage: Arc<Mutex<Damage>>,
+    damage: Arc<Mutex<(Damage, Option<SessionId>)>>,
 }
 
 impl Damaging {
     pub(crate) fn set(&self, damage: Damage) {
-        *self.damage.lock().unwrap() = damage;
+        *self.damage.lock().unwrap() = (damage, None);
+    }
+
+    pub(crate) fn set_one(&self, damage: Damage, id: SessionId) {
+        *self.damage.lock().unwrap() = (damage, Some(id));
     }
 
     fn read(&self, record: Arc<Record>) -> Result<Arc<Record>, Error> {
         let mut bytes = record.to_bytes();
-        match *self.damage.lock().unwrap() {
+        let (damage, one) = *self.damage.lock().unwrap();
+        if one.is_some_and(|id| id != record.id()) {
+            return Ok(record);
+        }
+        match damage {
             Damage::None => return Ok(record),
             // No text ends like that.
             Damage::Value => *bytes.last_mut().unwrap() = 0xff,

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use liquid_session::{Error, Session, SessionConfig, Sessions, Value};
 
-use super::shelf::{Form, Shelf};
+use super::shelf::Shelf;
 
 /// What the requests do, in order.
 #[derive(Debug, Arbitrary)]
 pub struct Plan {
-    form: Form,
     steps: Vec<Step>,
 }
 
@@ -175,7 +174,7 @@ struct Scene {
 impl Plan {
     /// Plays it.
     pub fn play(self) {
-        let shelf = Shelf::new(self.form);
+        let shelf = Shelf::default();
         let config = SessionConfig::builder()
             .max_bytes(1 << 24)
             .max_keys(1 << 12);
@@ -233,10 +232,9 @@ impl Scene {
                 (Ok(()), !there || request.note(key, Done::Remove))
             }
             Act::Clear => {
-                if !view.is_empty() {
-                    request.clear = true;
-                    request.done.clear();
-                }
+                // There is a session: also what this request has not seen goes.
+                request.clear = true;
+                request.done.clear();
                 (session.clear(), true)
             }
             Act::Increment(Key(key), by) => {
@@ -268,19 +266,37 @@ impl Scene {
         request: &mut Request,
         view: &Map,
     ) -> std::result::Result<(), Error> {
-        let taken = session.take(key)?;
-        let untouched = !request.clear && !request.done.contains_key(key);
-        if untouched && view.contains_key(key) {
-            let here = self.stored.remove(key);
-            assert_eq!(taken.map(|v| v.to_bytes()), here.map(|v| v.to_bytes()));
-            if let Some(seen) = &mut request.seen {
-                seen.remove(key);
-            }
-        } else {
+        let seen = request.seen.clone().expect("it was viewed before");
+        if !view.contains_key(key) || !seen.contains_key(key) {
+            // It is the request's own, and in no store.
+            let taken = session.take(key)?;
             assert_eq!(taken.as_ref(), view.get(key));
-            if taken.is_some() {
-                request.note(key, Done::Remove);
-            }
+            request.done.remove(key);
+            return Ok(());
+        }
+        // Where others have committed since, what this request did is laid over that first.
+        let moved = bytes(&seen) != bytes(&self.stored);
+        let taken = session.take(key);
+        let now = if moved { &self.stored } else { &seen };
+        let Some(mut view) = replay(now, request.clear, &request.done) else {
+            assert!(
+                taken.is_err(),
+                "a change that does not fit was laid over the record"
+            );
+            return taken.map(drop);
+        };
+        let here = view.remove(key);
+        assert_eq!(
+            taken?.map(|v| v.to_bytes()),
+            here.as_ref().map(Value::to_bytes)
+        );
+        request.seen = Some(now.clone());
+        request.done.remove(key);
+        if now.contains_key(key) && here.is_some() {
+            self.stored.remove(key);
+        }
+        if let Some(seen) = &mut request.seen {
+            seen.remove(key);
         }
         Ok(())
     }

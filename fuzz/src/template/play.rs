@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use liquid::partials::{EagerCompiler, InMemorySource};
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
+    Change, Committed, IndexLine, Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch,
 };
 use liquid_session::{
     Error, ErrorKind, MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions,
@@ -220,30 +220,32 @@ impl Counted {
 }
 
 impl SessionStore for Counted {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.0.loads.fetch_add(1, Ordering::Relaxed);
         self.0.store.load(key, now)
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        self.0.store.swap(key, swap, now)
+    }
+
+    fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
         self.0.commits.fetch_add(1, Ordering::Relaxed);
-        self.0.store.commit(key, change, now)
+        self.0.store.commit(key, change, loaded, now)
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        self.0.store.touch(key, now)
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        self.0.store.touch(key, touch)
     }
 
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.0.store.destroy(key)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.0.store.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.0.store.revoke(user, which, now)
+    fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        self.0.store.user_index(user, now)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
@@ -256,6 +258,10 @@ impl SessionStore for Counted {
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error> {
         self.0.store.scan(now, visit)
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        self.0.store.ping()
     }
 
     fn may_block(&self) -> bool {
