@@ -1,7 +1,7 @@
 //! Every interleaving of three requests on one session that may get new secrets meanwhile.
 
-use crate::model::{FORWARD, Op};
-use crate::scene::Scene;
+use super::scene::Scene;
+use super::world::{FORWARD, Op};
 
 /// What a request does between its first look at the session and its end.
 #[derive(Clone, Copy, PartialEq)]
