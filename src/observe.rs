@@ -198,7 +198,7 @@ macro_rules! fields {
 fields! {
     SessionId => |id| tracing::field::display(id);
     Option<SessionId> => |id| id.map(tracing::field::display);
-    Option<&str> => |text| text.map(|text| tracing::field::display(Shown(text)));
+    Option<&str> => |text| text.map(|text| Shown(text).to_string());
     Kind => |kind| tracing::field::display(kind);
     usize => |count| count;
 }

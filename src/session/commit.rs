@@ -41,7 +41,7 @@ impl State {
             // A renewal may be the only change, and nothing loaded yet.
             self.open(Some(shared))?;
         }
-        if let Some(error) = self.failure() {
+        if let Some(error) = self.obstacle() {
             return Err(error.clone());
         }
         match &self.base {

@@ -43,8 +43,10 @@ pub(super) struct State {
     /// The ID that a new session will have, once it was read.
     pub(super) new_id: Option<SessionId>,
     pub(super) transaction: Option<Box<Transaction>>,
-    /// Why a value could not be read.
+    /// Why a value could not be read since the last render began.
     unread: Option<Error>,
+    /// A value of the record is damaged.
+    damage: Option<Error>,
     /// The last outcome that concerns the cookie, until the answer is sent: a handler that committed
     /// may have dropped it.
     pub(super) unsent: Option<Box<Outcome>>,
@@ -147,6 +149,7 @@ impl State {
             new_id: None,
             transaction: None,
             unread: None,
+            damage: None,
             unsent: None,
             finished: false,
         }
@@ -170,6 +173,7 @@ impl State {
 
     pub(super) fn rebase_on(&mut self, base: Base) {
         self.base = base;
+        (self.unread, self.damage) = (None, None);
         self.reset_pending();
     }
 
@@ -345,6 +349,9 @@ impl State {
     pub(super) fn note_unread<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
             self.unread = Some(error.clone());
+            if error.kind() == ErrorKind::Corrupt {
+                self.damage = Some(error.clone());
+            }
         }
         result
     }
@@ -414,6 +421,11 @@ impl State {
         }
     }
 
+    /// The failure that keeps the request from being committed.
+    pub(super) fn obstacle(&self) -> Option<&Error> {
+        self.failure().or(self.damage.as_ref())
+    }
+
     /// Answers with an error until the changes are discarded.
     pub(super) fn fail(&mut self, error: Error) -> Error {
         let credential = self.key().map_or(Credential::None, Credential::Key);
@@ -431,7 +443,7 @@ impl State {
         let due = |record: &Record| record.touch_due(&shared.lifetime(), shared.now()).is_some();
         self.has_changes()
             || self.transaction.is_some()
-            || self.failure().is_some()
+            || self.obstacle().is_some()
             || self.record().is_some_and(due)
     }
 
@@ -460,6 +472,7 @@ impl State {
     /// then is never undone: nothing that was staged before it comes back.
     pub(super) fn restore(&mut self, to: &Savepoint, limits: Limits) -> Result<(), Error> {
         self.reset_pending();
+        self.unread = None;
         if to.logouts != self.logouts {
             (self.renew, self.login) = (false, None);
             return Ok(());
@@ -544,13 +557,13 @@ impl State {
     /// Ends a damaged session, if the store still has what was read. Whether it did.
     pub(super) fn end_damaged(&mut self, shared: &Shared) -> bool {
         let now = shared.now();
-        let swapped = match (&self.base, &self.unread) {
+        let swapped = match (&self.base, &self.damage) {
             (Base::Failed(credential, error), _) if error.kind() == ErrorKind::Corrupt => {
                 credential
                     .key()
                     .map(|key| (None, shared.store.swap(&key, Swap::RemoveUnreadable, now)))
             }
-            (Base::Loaded(key, record), Some(error)) if error.kind() == ErrorKind::Corrupt => {
+            (Base::Loaded(key, record), Some(_)) => {
                 let swapped = shared.store.swap(key, Swap::Remove(record), now);
                 Some((Some(record.id()), swapped))
             }

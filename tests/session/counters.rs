@@ -7,7 +7,9 @@ use crate::damaging::{Damage, Damaging};
 use liquid_session::clock::ManualClock;
 use liquid_session::config::SensitiveData;
 use liquid_session::store::Revoke;
-use liquid_session::{Answer, Error, ErrorKind, Session, SessionConfig, Sessions, Status};
+use liquid_session::{
+    Answer, Error, ErrorKind, ParserBuilderExt as _, Session, SessionConfig, Sessions, Status,
+};
 
 const FORGED: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -234,7 +236,33 @@ fn each_step_moves_its_counters_and_no_other() {
         });
     }
 
-    let all: BTreeSet<_> = bench.read().into_keys().collect();
+    bench.store.set(Damage::None);
+    bench.step(&[("unknown_variables", 1)], |sessions| {
+        let parser = liquid::ParserBuilder::with_stdlib()
+            .sessions()
+            .build()
+            .unwrap();
+        let page = parser.parse("{% session a = session.b %}").unwrap();
+        let session = sessions.open(None);
+        session.render(&page, &liquid::object!({})).unwrap();
+    });
+    #[cfg(feature = "cookie")]
+    {
+        let cookies = [0; 2].map(|_| {
+            let session = bench.sessions.open(None);
+            session.set("a", 1).unwrap();
+            format!("__Host-sid={}", stored(&session))
+        });
+        bench.step(&[("loads", 2), ("planted", 1)], |sessions| {
+            let session = sessions.open_from_headers(&cookies);
+            assert_eq!(session.get("a").unwrap(), None);
+        });
+    }
+
+    let mut all: BTreeSet<_> = bench.read().into_keys().collect();
+    if !cfg!(feature = "cookie") {
+        all.remove("planted");
+    }
     assert_eq!(bench.moved, all, "a counter that no step moves");
 }
 

@@ -31,6 +31,8 @@ fn loaded(bench: &Bench, cookie: &str) -> Result<Session, Error> {
     Ok(session)
 }
 
+type Request<'r> = &'r dyn Fn(&Session) -> Result<(), Error>;
+
 cases! { __acceptance_forwarding:
 fn a_forward_says_where_and_until_when(fresh: Fresh<'_>) -> Checked {
     for (by_login, move_on) in MOVES {
@@ -210,7 +212,7 @@ fn a_commit_that_signs_in_moves_the_session_again(fresh: Fresh<'_>) -> Checked {
 
 /// What an anonymous visitor did must not cross a sign-in; nor what a user did another one's.
 fn after_a_login_every_commit_is_gone(fresh: Fresh<'_>) -> Checked {
-    let changes: [&dyn Fn(&Session) -> Result<(), Error>; 6] = [
+    let changes: [Request<'_>; 6] = [
         &|session| session.set("a", 2),
         &Session::clear,
         &Session::renew,

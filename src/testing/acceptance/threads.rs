@@ -94,7 +94,7 @@ fn a_session_is_renewed_by_one(fresh: Fresh<'_>) -> Checked {
         let outcomes = together(|thread| {
             let session = bench.open(&old);
             session.get("a")?;
-            session.login(&format!("u{thread}"))?;
+            session.login(format!("u{thread}"))?;
             session.commit()
         })?;
         let of = |status| outcomes.iter().filter(move |o| o.status() == status);
