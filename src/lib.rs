@@ -52,12 +52,14 @@
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
 //! | `redis-cluster`, `redis-tls` | the same on a cluster, and over TLS |
+//! | `dialect` | [Liquid as platformOS and Shopify write it](guide::dialect): `{% liquid %}`, `function`, literals, nil for what is unknown |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
 //! | `tracing` | [what happens to sessions](guide::observability), for the log |
 //! | `testing` | [scenario files](testing::scenario), and the [suite](testing::acceptance) that every store must pass |
 #![cfg_attr(
     not(all(
         feature = "axum",
+        feature = "dialect",
         feature = "redb",
         feature = "redis",
         feature = "testing",
@@ -78,6 +80,8 @@ struct Readme;
 pub mod clock;
 pub mod config;
 mod counters;
+#[cfg(feature = "dialect")]
+pub mod dialect;
 mod error;
 mod events;
 pub mod filters;
