@@ -7,7 +7,7 @@ use super::host::{self, Bodies};
 use super::markup::{Brackets, Markup};
 use super::nearest;
 use super::node::{Body, Element, Node};
-use super::scan::{Piece, Scanner, Tag, open_quote, trim};
+use super::scan::{Piece, Scanner, Tag, open_quote};
 use super::source::{Source, Span};
 use super::tags;
 
@@ -178,12 +178,9 @@ impl<'p> Parser<'p> {
                     self.output(body, all, markup)?;
                 }
                 Piece::Tag(tag) => {
-                    let name = tag.name;
-                    let name = self.source.get(name).to_owned();
-                    if ends.contains(&name.as_str()) {
-                        return Ok(Some(tag));
-                    }
-                    if self.tag(body, tag, &name)? {
+                    let source = self.source.clone();
+                    let name = source.get(tag.name);
+                    if ends.contains(&name) || self.tag(body, tag, name)? {
                         return Ok(Some(tag));
                     }
                 }
@@ -214,7 +211,8 @@ impl<'p> Parser<'p> {
                 self.liquid(body, tag)?;
                 return Ok(false);
             }
-            "echo" => {
+            // Nothing escapes an output here, so that both do the same.
+            "echo" | "print" if name == "echo" || !host::knows(self.options, name) => {
                 body.blank = false;
                 self.output(body, tag.all, tag.markup)?;
                 return Ok(false);
@@ -388,10 +386,5 @@ impl<'p> Parser<'p> {
             }
         }
         Ok(())
-    }
-
-    /// The span without white space at its ends.
-    pub(super) fn trim(&self, span: Span) -> Span {
-        trim(&self.source, span)
     }
 }

@@ -77,11 +77,6 @@ impl Scanner {
         matches!(self.mode, Mode::Lines)
     }
 
-    /// Where the next piece begins.
-    pub(super) fn position(&self) -> Span {
-        (self.at..self.end.min(self.at + 1)).into()
-    }
-
     pub(super) fn next(&mut self) -> Result<Option<Piece>> {
         match self.mode {
             Mode::Document => self.next_of_document(),
@@ -239,7 +234,7 @@ pub(super) fn open_quote(text: &str) -> Option<char> {
     open
 }
 
-pub(super) fn trim(source: &Source, span: Span) -> Span {
+fn trim(source: &Source, span: Span) -> Span {
     let text = source.get(span);
     let front = text.trim_start_matches(is_space);
     let start = span.start + text.len() - front.len();

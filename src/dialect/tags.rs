@@ -35,6 +35,7 @@ pub(super) const NAMES: &[&str] = &[
     "liquid",
     "log",
     "parse_json",
+    "print",
     "raw",
     "render",
     "return",

@@ -5,8 +5,9 @@ use std::io::Write;
 use liquid_core::model::KString;
 use liquid_core::{Error, Result, Value, ValueCow};
 
-use super::super::expression::{Chain, Expr};
+use super::super::expression::{Chain, Expr, Key};
 use super::super::frames::export;
+use super::super::markup::Brackets;
 use super::super::node::{Body, Flow, Node, Scope};
 use super::super::parse::{Parsed, Parser};
 use super::super::scan::Tag;
@@ -20,9 +21,7 @@ struct ParseJson {
 }
 
 pub(super) fn parse_json(parser: &mut Parser<'_>, tag: Tag) -> Result<Parsed> {
-    let mut markup = parser.markup(tag);
-    let target = Target::parse(&mut markup)?;
-    markup.expect_end("{% parse_json name %}")?;
+    let target = Target::parse_alone(&mut parser.markup(tag), "{% parse_json name %}")?;
     let body = parser.body(tag, "endparse_json")?;
     Ok(Parsed::silent(ParseJson { target, body }))
 }
@@ -76,9 +75,9 @@ pub(super) fn parse_export(parser: &mut Parser<'_>, tag: Tag) -> Result<Parsed> 
     while !markup.is_end() {
         let name = markup.name("the name of a variable")?;
         if name == "namespace" && markup.eat(":") {
-            export.namespace = Some(markup.value(super::super::markup::Brackets::Lookup)?);
+            export.namespace = Some(markup.value(Brackets::Lookup)?);
         } else {
-            let value = markup.path(vec![super::super::expression::Key::Name(name.clone())])?;
+            let value = markup.path(vec![Key::Name(name.clone())])?;
             export.names.push((name, value));
         }
         if !markup.eat(",") {
@@ -119,7 +118,7 @@ struct Log {
 
 pub(super) fn parse_log(parser: &mut Parser<'_>, tag: Tag) -> Result<Parsed> {
     let mut markup = parser.markup(tag);
-    let value = markup.chain(parser.options, super::super::markup::Brackets::Array)?;
+    let value = markup.chain(parser.options, Brackets::Array)?;
     let arguments = markup.lax_arguments()?;
     Ok(Parsed::silent(Log { value, arguments }))
 }

@@ -37,6 +37,17 @@ impl Target {
         Ok(Self { name, members })
     }
 
+    /// The target alone. Ruby takes no notice of quotes around it.
+    pub(super) fn parse_alone(markup: &mut Markup<'_>, form: &str) -> Result<Self> {
+        let quote = markup.peek().filter(|c| ['\'', '"'].contains(c));
+        let quote = quote.map(String::from).unwrap_or_default();
+        markup.eat(&quote);
+        let target = Self::parse(markup)?;
+        markup.eat(&quote);
+        markup.expect_end(form)?;
+        Ok(target)
+    }
+
     /// The target, then `=`.
     pub(super) fn parse_assigned(markup: &mut Markup<'_>, form: &str) -> Result<Self> {
         let target = Self::parse(markup)?;
@@ -147,14 +158,7 @@ struct Capture {
 }
 
 pub(super) fn parse_capture(parser: &mut Parser<'_>, tag: Tag) -> Result<Parsed> {
-    let mut markup = parser.markup(tag);
-    // Ruby takes no notice of quotes around the name.
-    let quote = markup.peek().filter(|c| ['\'', '"'].contains(c));
-    let quote = quote.map(String::from).unwrap_or_default();
-    markup.eat(&quote);
-    let target = Target::parse(&mut markup)?;
-    markup.eat(&quote);
-    markup.expect_end("{% capture name %}")?;
+    let target = Target::parse_alone(&mut parser.markup(tag), "{% capture name %}")?;
     let body = parser.body(tag, "endcapture")?;
     Ok(Parsed::silent(Capture { target, body }))
 }
