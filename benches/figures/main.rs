@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cycle;
+mod dialect;
 mod held;
 mod pair;
 mod process;
@@ -22,6 +23,7 @@ fn main() {
     }
     let mut table = pair::Table::new();
     templates::run(&mut table);
+    dialect::run(&mut table);
     process::instructions(&mut table);
     cycle::run(&mut table);
     cycle::growth(&mut table);

@@ -1,0 +1,195 @@
+//! What the plain engine takes renders the same through the dialect, but for what the guide's table of
+//! differences names.
+
+use liquid::partials::{EagerCompiler, InMemorySource};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{object, render_with};
+
+const PARTIALS: [(&str, &str); 3] = [
+    ("row", "<{{ item }}{{ a }}{{ forloop.index }}>"),
+    ("sets", "{% assign set = 'by partial' %}{{ a }}"),
+    ("nested", "{% include 'row' a: a %}{% include 'sets' a: 1 %}"),
+];
+
+fn globals() -> serde_json::Value {
+    json!({
+        "t": "some text, with a comma", "s": "7", "n": 3, "z": 0, "b": true,
+        "xs": [3, 1, 2], "words": ["pear", "Apple", "fig"], "e": "", "none": [],
+        "o": { "k": "v", "in": { "deep": 5, "list": ["a", "b"] } },
+        "os": [{ "id": 2, "on": true }, { "id": 1, "on": true }],
+        "k": "k", "one": 1,
+    })
+}
+
+fn plain(template: &str) -> Result<String, String> {
+    let mut partials = InMemorySource::new();
+    for (name, source) in PARTIALS {
+        partials.add(name, source);
+    }
+    let parser = liquid::ParserBuilder::with_stdlib()
+        .partials(EagerCompiler::new(partials))
+        .build()
+        .unwrap();
+    parser
+        .parse(template)
+        .and_then(|page| page.render(&object(globals())))
+        .map_err(|error| error.to_string())
+}
+
+/// Values that print alike: no fractions, no whole objects.
+fn value() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "t", "s", "n", "z", "b", "xs", "words", "e", "none", "o.k", "o.in.deep", "o.in.list",
+        "o['k']", "o[k]", "o.in['list'][one]", "xs[0]", "xs[-1]", "xs[one]", "xs.first", "xs.last",
+        "xs.size", "t.size", "os[0].id", "'literal \" quote'", "\"it's\"", "'{{ no }}'", "'%}'",
+        "12", "-3", "true", "set", "item",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn filter() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "append: 'x'", "prepend: t", "upcase", "downcase", "capitalize", "escape", "size",
+        "default: 'd'", "replace: 'e', 'E'", "remove: 't'", "strip", "lstrip", "rstrip", "split: ','",
+        "join: '-'", "first", "last", "reverse", "sort", "uniq", "compact", "truncate: 5",
+        "truncate: 9, '~'", "truncatewords: 2", "url_encode", "newline_to_br", "strip_newlines",
+        "plus: 2", "minus: n", "times: 3", "abs", "at_least: 2", "at_most: 5", "slice: 1, 2",
+        "replace_first: 'e', '3'", "remove_first: ','", "concat: xs", "strip_html",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn chain() -> impl Strategy<Value = String> {
+    (value(), prop::collection::vec(filter(), 0..3)).prop_map(|(value, filters)| {
+        filters
+            .into_iter()
+            .fold(value, |chain, filter| format!("{chain} | {filter}"))
+    })
+}
+
+/// Comparisons of known values of one type, and one kind of link.
+fn condition() -> impl Strategy<Value = String> {
+    let comparison = prop::sample::select(vec![
+        "n == 3", "n != 3", "n > 2", "n <= 2", "z < n", "t contains 'text'", "xs contains 2",
+        "words contains 'fig'", "o contains 'k'", "o.k == 'v'", "e == empty", "e == blank",
+        "t == blank", "none == empty", "b", "t", "xs.size >= 3", "o.in.list contains k", "s == '7'",
+        "b == true", "'a' < 'b'", "xs == xs",
+    ]);
+    (
+        prop::collection::vec(comparison, 1..4),
+        prop::sample::select(vec![" and ", " or "]),
+    )
+        .prop_map(|(comparisons, link)| comparisons.join(link))
+}
+
+/// A template. Every body has text in it: one of white space alone prints nothing in the dialect.
+fn template() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        "[a-z <>,.]{1,12}",
+        Just(" { % } }} \n\ttext\u{A0}ü\n".to_owned()),
+        chain().prop_map(|chain| format!("{{{{ {chain} }}}}")),
+        chain().prop_map(|chain| format!("x {{{{- {chain} -}}}} y")),
+        chain().prop_map(|chain| format!("{{% assign set = {chain} %}}")),
+        chain().prop_map(|chain| format!("{{%- assign set = {chain} -%}}")),
+        Just("{% raw %}{{ raw }} {% if %}{% endraw %}".to_owned()),
+        Just("{% comment %} gone {{ x }} {% endcomment %}".to_owned()),
+        Just("{% cycle 'a', 'b', 'c' %}".to_owned()),
+        Just("{% increment count %}{% decrement down %}".to_owned()),
+        value().prop_map(|value| format!("{{% include 'row' a: {value} %}}")),
+        value().prop_map(|value| format!("{{% render 'row', a: {value}, item: 1 %}}")),
+        Just("{% include 'nested' a: n %}".to_owned()),
+        Just("{% render 'row' for xs as item %}".to_owned()),
+        Just("{% break %}".to_owned()),
+        Just("{% continue %}".to_owned()),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let body = prop::collection::vec(inner, 0..5).prop_map(|parts| format!("b{}", parts.concat()));
+        prop_oneof![
+            (condition(), body.clone(), body.clone(), body.clone(), condition()).prop_map(
+                |(condition, yes, other, no, second)| format!(
+                    "{{% if {condition} %}}{yes}{{% elsif {second} %}}{other}{{% else %}}{no}{{% endif %}}"
+                )
+            ),
+            (condition(), body.clone())
+                .prop_map(|(condition, body)| format!("{{% unless {condition} %}}{body}{{% endunless %}}")),
+            (
+                prop::sample::select(vec![
+                    "xs", "words", "none", "(1..3)", "(n..5)", "os", "xs limit:2", "xs offset:1",
+                    "words reversed", "xs limit:2 offset:1", "o.in.list",
+                ]),
+                body.clone(),
+                body.clone()
+            )
+                .prop_map(|(items, body, none)| format!(
+                    "{{% for item in {items} %}}{{{{ forloop.index }}}}{{{{ forloop.last }}}}{{{{ item.id }}}}{body}{{% else %}}{none}{{% endfor %}}"
+                )),
+            (value(), body.clone(), body.clone()).prop_map(|(value, one, other)| format!(
+                "{{% case {value} %}}{{% when 'v', 3 %}}{one}{{% when true %}}{other}{{% else %}}none{{% endcase %}}"
+            )),
+            body.clone()
+                .prop_map(|body| format!("{{% capture set %}}{body}{{% endcapture %}}")),
+            body.prop_map(|body| format!("{{% ifchanged %}}{body}{{% endifchanged %}}")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_engine_renders_the_dialect_renders_the_same(
+        parts in prop::collection::vec(template(), 1..6)
+    ) {
+        let template = parts.concat();
+        // What the engine refuses, the dialect may take.
+        if let Ok(expected) = plain(&template) {
+            let printed = render_with(&template, &PARTIALS, globals());
+            prop_assert_eq!(printed, Ok(expected), "{}", template);
+        }
+    }
+}
+
+/// The grammar above would prove little if the engine refused most of it.
+#[test]
+fn the_engine_takes_most_of_the_grammar() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let taken = (0..200)
+        .filter(|_| plain(&template().new_tree(&mut runner).unwrap().current()).is_ok())
+        .count();
+    assert!(taken > 100, "{taken} of 200");
+}
+
+/// The guide's table of differences: what the engine prints, and what the dialect does.
+#[test]
+fn the_table_of_differences_is_true() {
+    for (template, engine, dialect) in [
+        ("{{ 5.0 }} {{ 5 | plus: 1.0 }}", "5 6", "5.0 6.0"),
+        ("{{ o.in.deep | divided_by: 2.0 }}", "2.5", "2.5"),
+        ("{{ none }}[{{ os[0] | size }}]", "[2]", "[2]"),
+        ("{{ 'ä'.size }}", "", ""),
+        ("{% if true %} {% endif %}", " ", ""),
+        ("{% if b == nil or false == nil %}a{% endif %}", "a", ""),
+        ("{% if 'a' == true %}a{% endif %}", "a", ""),
+        ("{% if b or b and z == 1 %}a{% else %}b{% endif %}", "a", "a"),
+        ("{% if z == 1 and b or b %}a{% else %}b{% endif %}", "a", "b"),
+        ("{% case n %}{% when 3 %}a{% when 3 %}b{% endcase %}", "a", "ab"),
+        ("{{ '7,' | split: ',' | size }}", "2", "1"),
+        ("{% for i in xs %}{% render 'row', item: i %}{% endfor %}", "<3><1><2>", "<3><1><2>"),
+        ("{% assign x = blank %}{% if x %}a{% endif %}", "", "a"),
+        ("{{ words | sort }}", "Applefigpear", "Applefigpear"),
+        ("{% assign s = 'ä' %}{{ s.size }}{{ s | size }}", "22", "11"),
+        ("a{% raw -%} b {%- endraw %}c", "abc", "a b c"),
+        ("a\t{{- n }}", "a\t3", "a3"),
+    ] {
+        if !engine.is_empty() || plain(template).is_ok() {
+            assert_eq!(plain(template).as_deref(), Ok(engine), "engine: {template}");
+        }
+        let printed = render_with(template, &PARTIALS, globals());
+        assert_eq!(printed.as_deref().unwrap_or_default(), dialect, "dialect: {template}");
+    }
+}
