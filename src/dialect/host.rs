@@ -286,10 +286,12 @@ impl Text {
             let (line, column) = place.split_once('\n')?.0.split_once(':')?;
             Some((line.parse::<usize>().ok()?, column.parse::<usize>().ok()?))
         });
-        let message = shown
-            .split_once("\n")
-            .and_then(|(_, drawn)| drawn.split_once("= "));
-        let (Some((line, column)), Some((_, message))) = (place, message) else {
+        // The drawing ends with the message, and what the engine adds stands below.
+        let mut lines = shown
+            .lines()
+            .map(str::trim)
+            .skip_while(|line| !line.starts_with("= "));
+        let (Some((line, column)), Some(message)) = (place, lines.next()) else {
             return source.error(tag.all, &in_one_line(error));
         };
         // Bodies may have lines.
@@ -298,11 +300,21 @@ impl Text {
         let at = start + within.map_or(0, |(at, _)| at);
         let before = self.places.iter().rev().find(|(text, _)| *text <= at);
         let at = before.map_or(tag.all.start, |(text, source)| source + (at - text));
-        let at = source.text().floor_char_boundary(at.min(tag.all.end.saturating_sub(1)));
-        let word = source.get((at..tag.all.end).into());
+        let end = source.text().len();
+        let at = source.text().floor_char_boundary(at.min(end.saturating_sub(1)));
+        let word = source.get((at..end).into());
         let length = word.find(|c| !is_word(c)).unwrap_or(word.len());
-        let mut lines = message.lines().map(str::trim);
-        let mut problem = lines.next().unwrap_or_default().to_owned();
+        let mut problem = message.trim_start_matches("= ").to_owned();
+        if problem.starts_with("expected ") && problem.contains("Range") {
+            // The engine lists its grammar.
+            let found = Markup::new(source, (at..tag.markup.end).into()).found();
+            problem = format!("expected a value, a name or an operator, found {found}");
+        }
+        if problem.starts_with("Unknown tag") {
+            let block = source.get(tag.name);
+            problem = format!("unknown tag `{}` in the block `{block}`", &word[..length]);
+            return source.error((at..at + length.max(1)).into(), &problem);
+        }
         for line in lines.filter(|line| !line.is_empty() && *line != "with:") {
             problem.push_str("; ");
             problem.push_str(line);

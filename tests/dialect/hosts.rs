@@ -202,7 +202,7 @@ fn a_host_s_block_holds_the_dialect() {
 fn what_a_host_refuses_has_its_place() {
     for (template, place, problem) in [
         ("a\n\n  {% say o.a | upcase %}", "3:10", "say what?"),
-        ("{% attempt %}{% rescu %}{% endattempt %}", "1:17", "Unknown tag"),
+        ("{% attempt %}{% rescu %}{% endattempt %}", "1:17", "unknown tag `rescu` in the block `attempt`"),
         ("{% attempt %}\n{% if true %}\n{% rescue %}\n{% endif %}{% endattempt %}", "3:4", "unknown tag `rescue`"),
         ("a\n{% attempt %}\n b", "2:1", "{% endattempt %} tag expected"),
         ("{% attempt now %}{% endattempt %}", "1:12", ""),

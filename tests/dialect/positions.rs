@@ -31,7 +31,7 @@ fn every_kind_of_mistake_has_its_place() {
         ("{% if a %}\n{% for b in c %}\n{% endif %}", "3:4", "the open block is `for` of line 2, expected `endfor`"),
         ("\n {% if a %}", "2:2", "`if` is never closed: expected `endif`"),
         ("{{ 'ü' | upcase }}\n{{ 'ü' | nope }}", "2:10", "unknown filter `nope`"),
-        ("{{ a | plus: 1 | }}", "1:18", "expected the name of a filter after `|`, found the end of the tag"),
+        ("{{ a | plus: 1 | }}", "1:16", "expected the name of a filter after `|`, found the end of the tag"),
         ("{{ a b }}", "1:6", "expected the end of the tag, found `b`"),
         ("{{ a * 3 }}", "1:6", "write `| times: …`"),
         ("{{ a.[b] }}", "1:6", "expected a name after `.`, found `[`"),
@@ -42,7 +42,7 @@ fn every_kind_of_mistake_has_its_place() {
         ("{% assign = 1 %}", "1:11", "expected the name of a variable, found `=`"),
         ("{% assign a 1 %}", "1:13", "expected `=`, found `1`"),
         ("{% assign a == 1 %}", "1:14", "expected `=`"),
-        ("{% case a %}{% when %}{% endcase %}", "1:20", "expected a value"),
+        ("{% case a %}{% when %}{% endcase %}", "1:19", "expected a value"),
         ("\r\n\r\n{{ a | nope }}", "3:8", "unknown filter"),
     ] {
         let error = render(template).unwrap_err();

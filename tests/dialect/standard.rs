@@ -15,7 +15,7 @@ fn lines_of_liquid_are_tags() {
         ("{% liquid %}ok", "ok"),
         ("{% if true %}{% liquid\n if false\n echo 'a'\n else\n echo 'b'\n endif %}{% endif %}", "b"),
         ("{% for i in items %}{% liquid\n  continue\n %}{{ i }}{% endfor %}ok", "ok"),
-        ("{% liquid\n  raw\n  {{ a }}\n  endraw\n%}", "\n  {{ a }}\n"),
+        ("{% liquid\n  raw\n  {{ a }}\n  endraw\n%}", "  {{ a }}\n  "),
     ]);
 }
 
@@ -25,7 +25,7 @@ fn a_block_of_liquid_closes_where_it_opens() {
         ("{% liquid\n  if true\n%}{% endif %}", "`if` is never closed: expected `endif` in the same `liquid` block"),
         ("{% if true %}{% liquid\n  endif\n%}", "`endif` belongs to no open block here"),
         ("{% liquid\n  echo 'a\n%}", "the quote ' is never closed"),
-        ("{% liquid\n  echo a\n  endliquid\n%}", "`endliquid`"),
+        ("{% liquid\n  echo a\n  endliquid\n%}", "`liquid` needs no end"),
     ]);
 }
 

@@ -20,24 +20,30 @@ struct If {
 }
 
 pub(super) fn parse_if(parser: &mut Parser<'_>, tag: Tag, end: &str) -> Result<Parsed> {
-    let mut branches = Vec::new();
+    let condition = |parser: &Parser<'_>, tag| -> Result<Condition> {
+        let mut markup = parser.markup(tag);
+        let condition = markup.condition()?;
+        markup.expect_end("{% if value == other and … %}")?;
+        Ok(condition)
+    };
+    // Before the body: what is wrong here comes first.
+    let own = condition(parser, tag)?;
+    let mut parsed = parser.branches(tag, &["elsif", "else"], end)?.into_iter();
+    let body = parsed.next().map(|(_, body)| body).unwrap_or_default();
+    let mut blank = body.blank;
+    let mut branches = vec![(own, body)];
     let mut otherwise = None;
-    let mut blank = true;
-    for (begin, body) in parser.branches(tag, &["elsif", "else"], end)? {
+    for (begin, body) in parsed {
         blank &= body.blank;
-        let is_else = parser.source.get(begin.name) == "else";
         // Whatever follows an `else` is never reached.
         if otherwise.is_some() {
             continue;
         }
-        if is_else {
+        if parser.source.get(begin.name) == "else" {
             otherwise = Some(body);
-            continue;
+        } else {
+            branches.push((condition(parser, begin)?, body));
         }
-        let mut markup = parser.markup(begin);
-        let condition = markup.condition()?;
-        markup.expect_end("{% if value == other and … %}")?;
-        branches.push((condition, body));
     }
     let first = end == "endif";
     Ok(Parsed {

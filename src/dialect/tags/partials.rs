@@ -104,8 +104,8 @@ fn run(name: &str, out: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
         // For the message: the name as the author wrote it.
         partials.get(if partials.contains(&file) { &file } else { name })
     };
-    partial?
-        .render_to(out, runtime)
+    partial
+        .and_then(|partial| partial.render_to(out, runtime))
         .map_err(|error| error.trace(format!("partial `{name}`")))
 }
 
