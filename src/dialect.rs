@@ -3,8 +3,8 @@
 //! liquid-rust knows no `{% liquid %}`, no `echo`, no literals of arrays and objects, and stops at an
 //! unknown variable; templates that were written for Ruby Liquid need all of these. [`translate`] makes
 //! of such a source one that the engine parses, and [`DialectExt::dialect`] registers the tags and
-//! filters of it. What it adds, and what stays different from Ruby, is on the guide's page
-#![cfg_attr(feature = "dialect", doc = "[Liquid dialect](crate::guide::dialect).")]
+//! filters of it. What it adds, and what stays different from Ruby, is on the guide's page [Liquid
+//! dialect](crate::guide::dialect).
 //!
 //! ```
 //! use liquid_session::dialect::{DialectExt as _, Translated, translate};

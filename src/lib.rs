@@ -21,7 +21,7 @@
 //! # The guide
 //!
 //! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
-//! - [In templates](guide::templates), [laziness](guide::laziness), [merging and
+//! - [In templates](guide::templates), [Liquid dialect](guide::dialect), [laziness](guide::laziness), [merging and
 //!   transactions](guide::merging)
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with

@@ -19,6 +19,7 @@ const DRAWING: &[(&str, &[&str])] = &[
     ("counters", &[]),
     ("events", &["counters", "error", "secret", "sensitive"]),
     ("config", &["error", "record"]),
+    ("dialect", &[]),
     ("secret", &["error"]),
     ("value", &["error"]),
     ("sensitive", &["value"]),

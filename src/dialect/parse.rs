@@ -306,11 +306,8 @@ impl<'p> Parser<'p> {
     fn comment(&mut self, tag: Tag) -> Result<()> {
         let mut depth = 1;
         while depth > 0 {
-            let Some(piece) = self.scanner.next()? else {
+            let Some(inner) = self.scanner.next_of_comment()? else {
                 return Err(self.unclosed(tag, "endcomment"));
-            };
-            let Piece::Tag(inner) = piece else {
-                continue;
             };
             match self.source.get(inner.name) {
                 "comment" => depth += 1,

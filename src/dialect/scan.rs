@@ -106,16 +106,36 @@ impl Scanner {
             return Ok(Some(Piece::Text((start..start + text.len()).into())));
         }
         self.trim = false;
-        self.markup(rest).map(Some)
+        self.markup(rest, true).map(Some)
+    }
+
+    /// The next tag of a comment, whatever stands before it. No quote protects its end.
+    pub(super) fn next_of_comment(&mut self) -> Result<Option<Tag>> {
+        if self.is_liquid() {
+            return Ok(match self.next_line() {
+                Some(Piece::Tag(tag)) => Some(tag),
+                _ => None,
+            });
+        }
+        let source = self.source.clone();
+        let rest = source.get((self.at..self.end).into());
+        let Some(begin) = rest.find("{%") else {
+            return Ok(None);
+        };
+        self.at += begin;
+        match self.markup(&rest[begin..], false)? {
+            Piece::Tag(tag) => Ok(Some(tag)),
+            _ => Ok(None),
+        }
     }
 
     /// A piece that begins with two braces, or a brace and a percent sign.
-    fn markup(&mut self, rest: &str) -> Result<Piece> {
+    fn markup(&mut self, rest: &str, quotes: bool) -> Result<Piece> {
         let start = self.at;
         let output = rest.starts_with("{{");
         let close = if output { "}}" } else { "%}" };
         let open = if rest[2..].starts_with('-') { 3 } else { 2 };
-        let Some(end) = markup_end(&rest[open..], close, !output) else {
+        let Some(end) = markup_end(&rest[open..], close, quotes) else {
             let opened = (start..start + 2).into();
             let problem = if output {
                 "`{{` is never closed: expected `}}`"
@@ -202,11 +222,11 @@ fn markup_begin(text: &str) -> Option<usize> {
 /// Where the markup ends: before the first `close`, as in Ruby. Only if that leaves a string open,
 /// and the string and the markup end on the same line, it is what the engine takes it for: a string
 /// with `close` in it.
-fn markup_end(text: &str, close: &str, tag: bool) -> Option<usize> {
+fn markup_end(text: &str, close: &str, quotes: bool) -> Option<usize> {
     let first = text.find(close)?;
     let inner = &text[..first];
     // Comments may hold any quotes.
-    if tag && inner.trim_start_matches(is_space).starts_with(['#']) || inner.contains('\n') {
+    if !quotes || inner.trim_start_matches(is_space).starts_with('#') || inner.contains('\n') {
         return Some(first);
     }
     let Some(quote) = open_quote(inner) else {

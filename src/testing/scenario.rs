@@ -36,6 +36,7 @@
 //! |---|---|
 //! | `about` | what the scenario shows; it stands in front of a diff |
 //! | `sessions` | the [settings](crate::SessionConfig), `{timeout_minutes: 30}`; the defaults without it |
+//! | `dialect` | `true`: all templates are in the [Liquid dialect](crate::dialect) |
 //! | `partials` | templates by name, for `include` and `render` |
 //! | `layouts` | templates by name, for `layout` |
 //! | `requests` | the requests, in order |

@@ -37,6 +37,7 @@ fn comments_docs_and_raw_print_nothing_of_their_markup() {
         ("{% comment %}a{% comment %}b{% endcomment %}c{% endcomment %}d", "d"),
         ("{% comment %}{% raw %}{% endcomment %}{% endraw %}{% endcomment %}d", "d"),
         ("{% comment %}{% if %}{{ a | }}{% endcomment %}ok", "ok"),
+        ("{% comment %}{{ a } {% don't %} {{ it's {% endcomment -%} ok' }}", "ok' }}"),
         ("{% raw %}{{ a }}{% if %}{% endraw %}b", "{{ a }}{% if %}b"),
         ("{% raw %}{% endraw{% endraw %}", "{% endraw"),
     ]);
@@ -268,6 +269,7 @@ fn partials_take_arguments_as_ruby_does() {
     let partials = [
         ("p", "[{{ a }}{{ b }}{{ c }}]"),
         ("item", "<{{ item.n }}{{ forloop.index }}>"),
+        ("items", "<{{ items }}>"),
         ("dir/card", "({{ card }}{{ outer }})"),
         ("leak", "{% assign leaked = 'yes' %}"),
         ("stop", "{{ x }}{% break %}never"),
@@ -278,6 +280,7 @@ fn partials_take_arguments_as_ruby_does() {
         ("{% include 'p' a: 1, b: 'x, y', c: items[1].n, %}", "[1x, y2]"),
         ("{% render 'p', a: (1..3), b: [4, 5] %}", "[12345]"),
         ("{% include 'dir/card' with 'w' %}{% include 'dir/card' %}{% render 'dir/card', card: 1 %}", "(wo)(co)(1)"),
+        ("{% assign items = 'x,y' | split: ',' %}{% include 'items' %}", "<x><y>"),
         ("{% include 'item' for items %}{% render 'item' for items %}{% render 'item' with items[0] as item %}", "<1><2><11><22><1>"),
         ("{% include 'leak' %}{{ leaked }}{% assign leaked = '' %}{% render 'leak' %}{{ leaked }}", "yes"),
         ("{% for x in (1..3) %}{% include 'stop' %}{% endfor %}{% for x in (1..3) %}{% render 'stop', x: x %}{% endfor %}", "1123"),
