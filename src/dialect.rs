@@ -103,7 +103,9 @@ impl<P: PartialCompiler> DialectExt for liquid::ParserBuilder<P> {
     fn dialect(self) -> Self {
         filters::ALL
             .iter()
-            .fold(self.tag(Template), |builder, filter| builder.filter(*filter))
+            .fold(self.tag(Template), |builder, filter| {
+                builder.filter(*filter)
+            })
     }
 }
 
@@ -165,7 +167,11 @@ impl TagReflection for Template {
 }
 
 impl ParseTag for Template {
-    fn parse(&self, mut tokens: TagTokenIter<'_>, options: &Language) -> Result<Box<dyn Renderable>> {
+    fn parse(
+        &self,
+        mut tokens: TagTokenIter<'_>,
+        options: &Language,
+    ) -> Result<Box<dyn Renderable>> {
         let expected = "expected a template that `dialect::translate` made";
         let token = tokens.expect_next(expected)?;
         let sealed = token

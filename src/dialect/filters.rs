@@ -197,7 +197,9 @@ impl ParseFilter for Standard {
             } else {
                 format!("at most {}", arguments(most))
             };
-            return Err(Error::with_msg(format!("expected {expected}, found {found}")));
+            return Err(Error::with_msg(format!(
+                "expected {expected}, found {found}"
+            )));
         }
         let mut keyword = Vec::new();
         for (name, value) in arguments.keyword {
@@ -264,4 +266,3 @@ impl Filter for Parsed {
 fn text(text: impl Into<String>) -> Result<Value> {
     Ok(Value::scalar(text.into()))
 }
-

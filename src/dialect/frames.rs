@@ -33,7 +33,9 @@ fn find<'v>(value: &'v dyn ValueView, path: &[ScalarCow<'_>]) -> Option<ValueCow
     match child(value, key)? {
         ValueCow::Borrowed(child) => find(child, rest),
         ValueCow::Owned(child) if rest.is_empty() => Some(ValueCow::Owned(child)),
-        ValueCow::Owned(child) => find(&child, rest).map(|found| ValueCow::Owned(found.into_owned())),
+        ValueCow::Owned(child) => {
+            find(&child, rest).map(|found| ValueCow::Owned(found.into_owned()))
+        }
     }
 }
 
@@ -193,7 +195,9 @@ impl Runtime for Lenient<'_> {
         let found = self.parent.try_get(path);
         if let [owner @ .., key] = path
             && !owner.is_empty()
-            && ["size", "first", "last"].iter().any(|command| is_text(key, command))
+            && ["size", "first", "last"]
+                .iter()
+                .any(|command| is_text(key, command))
             && let Some(value) = self.command(owner, &key.to_kstr(), found.as_ref())
         {
             return Some(ValueCow::Owned(value));
@@ -201,7 +205,9 @@ impl Runtime for Lenient<'_> {
         found
     }
 
-    below!(partials, name, roots, get, set_global, set_index, get_index, registers);
+    below!(
+        partials, name, roots, get, set_global, set_index, get_index, registers
+    );
 }
 
 /// Variables for a part of a template, in front of all others.
@@ -231,7 +237,9 @@ impl Runtime for Variables<'_> {
         find_variable(&self.vars, path).unwrap_or_else(|| self.parent.try_get(path))
     }
 
-    below!(partials, name, roots, get, set_global, set_index, get_index, registers);
+    below!(
+        partials, name, roots, get, set_global, set_index, get_index, registers
+    );
 }
 
 /// The frame of a loop's body.
@@ -256,7 +264,9 @@ impl Runtime for Loop<'_> {
         }
     }
 
-    below!(partials, name, roots, get, set_global, set_index, get_index, registers);
+    below!(
+        partials, name, roots, get, set_global, set_index, get_index, registers
+    );
 }
 
 /// The frame of a partial of `render` or `function`: its arguments, what it assigns itself, and the
@@ -344,12 +354,12 @@ impl Runtime for Isolated<'_> {
 /// Makes a value readable as `context.exports.NAMESPACE.NAME`, everywhere.
 pub(super) fn export(runtime: &dyn Runtime, namespace: Option<&str>, name: KString, value: Value) {
     let exported = runtime.get_index(EXPORTED).map(ValueCow::into_owned);
-    let mut exported = exported
-        .and_then(Value::into_object)
-        .unwrap_or_default();
+    let mut exported = exported.and_then(Value::into_object).unwrap_or_default();
     match namespace {
         Some(namespace) => {
-            let members = exported.entry(namespace.to_owned()).or_insert_with(|| Value::Object(Object::new()));
+            let members = exported
+                .entry(namespace.to_owned())
+                .or_insert_with(|| Value::Object(Object::new()));
             if let Some(members) = members.as_object_mut() {
                 members.insert(name, value);
             }

@@ -295,13 +295,18 @@ impl Text {
             return source.error(tag.all, &in_one_line(error));
         };
         // Bodies may have lines.
-        let start: usize = self.text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        let start: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(line - 1)
+            .map(str::len)
+            .sum();
         let within = self.text[start..].char_indices().nth(column - 1);
         let at = start + within.map_or(0, |(at, _)| at);
         let before = self.places.iter().rev().find(|(text, _)| *text <= at);
         let at = before.map_or(tag.all.start, |(text, source)| source + (at - text));
         let end = source.text().len();
-        let at = source.text().floor_char_boundary(at.min(end.saturating_sub(1)));
+        let at = source.floor(at.min(end.saturating_sub(1)));
         let word = source.get((at..end).into());
         let length = word.find(|c| !is_word(c)).unwrap_or(word.len());
         let mut problem = message.trim_start_matches("= ").to_owned();
@@ -342,6 +347,8 @@ fn is_plain(expr: &Expr, text: &str) -> bool {
 fn word_end(source: &Source, rest: Span) -> usize {
     let text = source.get(rest);
     let first = text.chars().next().map_or(1, char::len_utf8);
-    let length = text.find(|c| !(is_word(c) || c == '.')).unwrap_or(text.len());
+    let length = text
+        .find(|c| !(is_word(c) || c == '.'))
+        .unwrap_or(text.len());
     rest.start + length.max(first)
 }

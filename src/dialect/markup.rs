@@ -58,7 +58,9 @@ impl<'s> Markup<'s> {
     }
 
     pub(super) fn text_from(&self, start: usize) -> &'s str {
-        self.source.get((start..self.at).into()).trim_end_matches(is_space)
+        self.source
+            .get((start..self.at).into())
+            .trim_end_matches(is_space)
     }
 
     pub(super) fn is_end(&mut self) -> bool {
@@ -107,7 +109,7 @@ impl<'s> Markup<'s> {
         };
         // At the end of the tag: its last character.
         let start = if width == 0 && self.at > 0 {
-            self.source.text().floor_char_boundary(self.at - 1)
+            self.source.floor(self.at - 1)
         } else {
             self.at
         };
@@ -148,7 +150,9 @@ impl<'s> Markup<'s> {
             Some('+') => " (write `| plus: …`)",
             _ => "",
         };
-        Err(self.error(&format!("expected the end of the tag, found {found}{hint}; write {form}")))
+        Err(self.error(&format!(
+            "expected the end of the tag, found {found}{hint}; write {form}"
+        )))
     }
 
     /// The name of a variable. Ruby takes digits, too.
@@ -214,7 +218,9 @@ impl<'s> Markup<'s> {
             return Err(self.error(&format!("the quote {quote} is never closed in this tag")));
         };
         self.at += length + 2;
-        Ok(Expr::Literal(Value::scalar(KString::from_ref(&rest[..length]))))
+        Ok(Expr::Literal(Value::scalar(KString::from_ref(
+            &rest[..length],
+        ))))
     }
 
     fn number(&mut self) -> Result<Expr> {
@@ -267,7 +273,9 @@ impl<'s> Markup<'s> {
             return Ok(());
         }
         let found = self.found();
-        Err(self.error(&format!("expected `{symbol}` at the end of the {what}, found {found}")))
+        Err(self.error(&format!(
+            "expected `{symbol}` at the end of the {what}, found {found}"
+        )))
     }
 
     fn object(&mut self) -> Result<Expr> {

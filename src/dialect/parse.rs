@@ -96,7 +96,9 @@ impl<'p> Parser<'p> {
             begin = stop;
         }
         if branches.iter().all(|(_, body)| body.blank) {
-            branches.iter_mut().for_each(|(_, body)| body.remove_texts());
+            branches
+                .iter_mut()
+                .for_each(|(_, body)| body.remove_texts());
         }
         Ok(branches)
     }
@@ -258,7 +260,10 @@ impl<'p> Parser<'p> {
 
     fn check_comment(&self, tag: Tag) -> Result<()> {
         let text = self.source.get(tag.markup);
-        for (at, line) in text.match_indices('\n').map(|(at, _)| (at, &text[at + 1..])) {
+        for (at, line) in text
+            .match_indices('\n')
+            .map(|(at, _)| (at, &text[at + 1..]))
+        {
             let line = line.lines().next().unwrap_or_default();
             let rest = line.trim_start();
             if !rest.is_empty() && !rest.starts_with('#') {
@@ -293,10 +298,9 @@ impl<'p> Parser<'p> {
             let inner = inner.strip_prefix('-').unwrap_or(inner).trim_start();
             let word = inner.split(|c: char| !c.is_alphanumeric()).next();
             if word == Some("doc") {
-                return Err(self.source.error(
-                    (start..start + 2).into(),
-                    "`doc` can't hold another `doc`",
-                ));
+                return Err(self
+                    .source
+                    .error((start..start + 2).into(), "`doc` can't hold another `doc`"));
             }
         }
         Ok(())
@@ -335,14 +339,9 @@ impl<'p> Parser<'p> {
         let middle = ["else", "elsif", "when"].contains(&name);
         let open = self.open.iter().rev().map(|open| open.tag);
         let open: Vec<_> = open.map(|tag| (self.source.get(tag.name), tag)).collect();
-        let known = tags::NAMES
-            .iter()
-            .copied()
-            .chain(host::names(self.options));
+        let known = tags::NAMES.iter().copied().chain(host::names(self.options));
         let problem = match open.first() {
-            _ if name == "endliquid" => {
-                "`liquid` needs no end: it ends with its `%}`".to_owned()
-            }
+            _ if name == "endliquid" => "`liquid` needs no end: it ends with its `%}`".to_owned(),
             Some((block, begin)) if middle || name.starts_with("end") => {
                 let (line, _) = self.source.line_column(begin.all.start);
                 let need = if *block == "liquid" {

@@ -50,6 +50,15 @@ impl Source {
         self.0.get(span.range()).unwrap_or_default()
     }
 
+    /// The beginning of the character that this byte is of.
+    pub(super) fn floor(&self, at: usize) -> usize {
+        let mut at = at.min(self.0.len());
+        while !self.0.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    }
+
     /// Line and column of a byte, both counted from 1, the column in characters, as the engine does.
     pub(super) fn line_column(&self, at: usize) -> (usize, usize) {
         let before = self.0.get(..at).unwrap_or(&self.0);

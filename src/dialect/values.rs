@@ -273,7 +273,12 @@ pub(super) fn float(number: f64) -> String {
         return "NaN".to_owned();
     }
     if number.is_infinite() {
-        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+        return if number > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        }
+        .to_owned();
     }
     let size = number.abs();
     if size != 0.0 && !(1e-4..1e16).contains(&size) {

@@ -25,48 +25,78 @@ fn assert_linear(name: &str, source: impl Fn(usize) -> String) {
     let (short, long) = (source(1_000), source(16_000));
     let (short, long) = (time(|| parse(&short)), time(|| parse(&long)));
     let limit = short * 64 + Duration::from_millis(50);
-    assert!(long < limit, "{name}: {short:?}, 16 times the text: {long:?}");
+    assert!(
+        long < limit,
+        "{name}: {short:?}, 16 times the text: {long:?}"
+    );
 }
 
 #[test]
 fn parsing_is_linear() {
     assert_linear("outputs", |n| "{{ a | plus: 1 }}".repeat(n));
     assert_linear("tags", |n| "{% assign a = b %}\n".repeat(n));
-    assert_linear("lines", |n| format!("{{% liquid\n{}%}}", "  assign a = b\n".repeat(n)));
-    assert_linear("blocks", |n| "{% if a %}{% for b in c %}{% endfor %}{% endif %}".repeat(n));
-    assert_linear("white space", |n| format!("{}{{{{- a }}}}", " \n\t".repeat(n)));
+    assert_linear("lines", |n| {
+        format!("{{% liquid\n{}%}}", "  assign a = b\n".repeat(n))
+    });
+    assert_linear("blocks", |n| {
+        "{% if a %}{% for b in c %}{% endfor %}{% endif %}".repeat(n)
+    });
+    assert_linear("white space", |n| {
+        format!("{}{{{{- a }}}}", " \n\t".repeat(n))
+    });
     assert_linear("braces", |n| format!("{}{{{{ a }}}}", "{ {".repeat(n)));
     assert_linear("quotes", |n| format!("{{{{ {} }}}}", "'\" ".repeat(n)));
     assert_linear("open quotes", |n| "{{ 'a }}".repeat(n));
     assert_linear("unclosed outputs", |n| "{{ ".repeat(n));
     assert_linear("unclosed raw", |n| "{% raw %}{% ".repeat(n));
-    assert_linear("one long line", |n| format!("{{{{ '{}' }}}}", "a".repeat(n * 10)));
-    assert_linear("one long condition", |n| format!("{{% if a{} %}}{{% endif %}}", " and a".repeat(n)));
-    assert_linear("one long list", |n| format!("{{% assign a = [{}] %}}", "1,".repeat(n)));
-    assert_linear("one long path", |n| format!("{{{{ a{} }}}}", ".b".repeat(n)));
+    assert_linear("one long line", |n| {
+        format!("{{{{ '{}' }}}}", "a".repeat(n * 10))
+    });
+    assert_linear("one long condition", |n| {
+        format!("{{% if a{} %}}{{% endif %}}", " and a".repeat(n))
+    });
+    assert_linear("one long list", |n| {
+        format!("{{% assign a = [{}] %}}", "1,".repeat(n))
+    });
+    assert_linear("one long path", |n| {
+        format!("{{{{ a{} }}}}", ".b".repeat(n))
+    });
     assert_linear("comments", |n| "{% comment %}".repeat(n));
-    assert_linear("elsifs", |n| format!("{{% if a %}}{}{{% endif %}}", "{% elsif b %}x".repeat(n)));
-    assert_linear("arguments", |n| format!("{{% render 'p'{} %}}", ", a: 1 stray".repeat(n)));
+    assert_linear("elsifs", |n| {
+        format!("{{% if a %}}{}{{% endif %}}", "{% elsif b %}x".repeat(n))
+    });
+    assert_linear("arguments", |n| {
+        format!("{{% render 'p'{} %}}", ", a: 1 stray".repeat(n))
+    });
 }
 
 #[test]
 fn rendering_html_without_tags_is_linear() {
     for unit in ["<script", "<!--", "<", "&", "<style>a"] {
         let render = |n: usize| {
-            let template = format!("{{{{ '{}' | strip_html | escape_once | size }}}}", unit.repeat(n));
+            let template = format!(
+                "{{{{ '{}' | strip_html | escape_once | size }}}}",
+                unit.repeat(n)
+            );
             let page = parser(&[]).parse(&translate(&template)).unwrap();
             move || drop(page.render(&liquid::Object::new()).unwrap())
         };
         let (short, long) = (time(render(1_000)), time(render(16_000)));
         let limit = short * 64 + Duration::from_millis(50);
-        assert!(long < limit, "{unit}: {short:?}, 16 times the text: {long:?}");
+        assert!(
+            long < limit,
+            "{unit}: {short:?}, 16 times the text: {long:?}"
+        );
     }
 }
 
 #[test]
 fn a_megabyte_on_one_line_is_read() {
     let text = "x".repeat(1 << 20);
-    assert_eq!(render(&format!("{text}{{{{ 'y' }}}}")), Ok(format!("{text}y")));
+    assert_eq!(
+        render(&format!("{text}{{{{ 'y' }}}}")),
+        Ok(format!("{text}y"))
+    );
     let error = render(&format!("{text}{{{{ 'y' | nope }}}}")).unwrap_err();
     assert!(error.contains("--> 1:1048586"), "{error}");
     assert!(error.len() < 2_000, "{}", error.len());
@@ -74,69 +104,133 @@ fn a_megabyte_on_one_line_is_read() {
 
 #[test]
 fn nesting_is_limited_and_linear() {
-    let nested = |depth: usize| format!("{}x{}", "{% if true %}".repeat(depth), "{% endif %}".repeat(depth));
+    let nested = |depth: usize| {
+        format!(
+            "{}x{}",
+            "{% if true %}".repeat(depth),
+            "{% endif %}".repeat(depth)
+        )
+    };
     assert_eq!(render(&nested(100)).as_deref(), Ok("x"));
     let error = render(&nested(101)).unwrap_err();
-    assert!(error.contains("blocks nest deeper than the limit of 100 levels"), "{error}");
+    assert!(
+        error.contains("blocks nest deeper than the limit of 100 levels"),
+        "{error}"
+    );
     assert!(error.contains("1:1301"), "{error}");
     for (open, close) in [("[", "]"), ("{ 'a': ", "}"), ("(", "..1)"), ("a[", "]")] {
-        let value = |depth: usize| format!("{{% if false %}}{{% assign x = {}1{} %}}{{% endif %}}ok", open.repeat(depth), close.repeat(depth));
+        let value = |depth: usize| {
+            format!(
+                "{{% if false %}}{{% assign x = {}1{} %}}{{% endif %}}ok",
+                open.repeat(depth),
+                close.repeat(depth)
+            )
+        };
         assert_eq!(render(&value(90)).as_deref(), Ok("ok"), "{open}");
         for depth in [101, 100_000] {
             let error = render(&value(depth)).unwrap_err();
             assert!(error.contains("brackets nest deeper"), "{error}");
         }
     }
-    let comments = format!("{}{}ok", "{% comment %}".repeat(500), "{% endcomment %}".repeat(500));
+    let comments = format!(
+        "{}{}ok",
+        "{% comment %}".repeat(500),
+        "{% endcomment %}".repeat(500)
+    );
     assert_eq!(render(&comments).as_deref(), Ok("ok"));
 }
 
 /// A thread of the size that tests and servers have, and blocks that each take a part of its stack.
 #[test]
 fn the_deepest_nesting_fits_a_thread_s_stack() {
-    let partial = format!("{}{{% include 'p' %}}{}", "{% if true %}".repeat(90), "{% endif %}".repeat(90));
+    let partial = format!(
+        "{}{{% include 'p' %}}{}",
+        "{% if true %}".repeat(90),
+        "{% endif %}".repeat(90)
+    );
     let page = move || {
         let partials = [("p", &*partial)];
-        let page = parser(&partials).parse(&translate("{% include 'p' %}")).unwrap();
-        page.render(&liquid::Object::new()).map_err(|error| error.to_string())
+        let page = parser(&partials)
+            .parse(&translate("{% include 'p' %}"))
+            .unwrap();
+        page.render(&liquid::Object::new())
+            .map_err(|error| error.to_string())
     };
     let thread = std::thread::Builder::new().stack_size(2 << 20);
     let error = thread.spawn(page).unwrap().join().unwrap().unwrap_err();
-    assert!(error.contains("nest deeper than the limit"), "{}", &error[..error.len().min(500)]);
+    assert!(
+        error.contains("nest deeper than the limit"),
+        "{}",
+        &error[..error.len().min(500)]
+    );
 }
 
 #[test]
 fn quotes_and_ends_mean_what_ruby_takes_them_for() {
-    all_print(&serde_json::json!({}), &[
-        ("{% # don't %}a{% # can't %}", "a"),
-        ("{{ 'a' }}' {{ \"b\" }}", "a' b"),
-        ("{{ '}}' }}{{ '%}' }}{{ '{{' }}{% assign a = '%}' %}{{ a }}", "}}%}{{%}"),
-        ("}} %} {{ 1 }} { % {", "}} %} 1 { % {"),
-        ("{% raw %}{% endraw %}{% raw %}{% raw %}{% endraw %}", "{% raw %}"),
-        ("{{-}}{{ }}a{{}}", "a"),
-        ("\u{1A}\u{1B}\"{{ '\u{1A}\u{1B}' }}\"", "\u{1A}\u{1B}\"\u{1A}\u{1B}\""),
-    ]);
+    all_print(
+        &serde_json::json!({}),
+        &[
+            ("{% # don't %}a{% # can't %}", "a"),
+            ("{{ 'a' }}' {{ \"b\" }}", "a' b"),
+            (
+                "{{ '}}' }}{{ '%}' }}{{ '{{' }}{% assign a = '%}' %}{{ a }}",
+                "}}%}{{%}",
+            ),
+            ("}} %} {{ 1 }} { % {", "}} %} 1 { % {"),
+            (
+                "{% raw %}{% endraw %}{% raw %}{% raw %}{% endraw %}",
+                "{% raw %}",
+            ),
+            ("{{-}}{{ }}a{{}}", "a"),
+            (
+                "\u{1A}\u{1B}\"{{ '\u{1A}\u{1B}' }}\"",
+                "\u{1A}\u{1B}\"\u{1A}\u{1B}\"",
+            ),
+        ],
+    );
     all_fail(&[
         ("{{ 'a }}\n{{ 'b }}", "1:4"),
         ("{% __dialect__ \"{{ 1 }}\" %}", "translated before"),
         ("{% __dialect_body__ 0 %}", "unknown tag"),
     ]);
     let twice = translate("{{ 1 }}").into_owned();
-    assert!(render(&twice).unwrap_err().contains("translate a source once"));
+    assert!(
+        render(&twice)
+            .unwrap_err()
+            .contains("translate a source once")
+    );
 }
 
 #[test]
 fn what_a_loop_is_asked_for_is_bounded() {
     all_fail(&[
-        ("{% assign a = (1..9223372036854775807) %}", "too long for an array"),
+        (
+            "{% assign a = (1..9223372036854775807) %}",
+            "too long for an array",
+        ),
         ("{{ (1..99999999) | size }}", "too long for an array"),
     ]);
-    all_print(&serde_json::json!({}), &[
-        ("{% for i in (9223372036854775806..9223372036854775807) %}{{ i }} {% endfor %}", "9223372036854775806 9223372036854775807 "),
-        ("{% for i in (1..3) offset: 9223372036854775807 %}x{% endfor %}{% for i in (1..3) limit: -1 %}x{% endfor %}ok", "ok"),
-        ("{% tablerow i in (1..2) cols: 0 %}{% endtablerow %}", "<tr class=\"row1\">\n<td class=\"col1\"></td><td class=\"col2\"></td></tr>\n"),
-        ("{{ 'abc' | slice: -9223372036854775808, 9223372036854775807 }}{{ 'abc' | truncate: -5 }}{{ 'a b' | truncatewords: -9 }}", "...a..."),
-    ]);
+    all_print(
+        &serde_json::json!({}),
+        &[
+            (
+                "{% for i in (9223372036854775806..9223372036854775807) %}{{ i }} {% endfor %}",
+                "9223372036854775806 9223372036854775807 ",
+            ),
+            (
+                "{% for i in (1..3) offset: 9223372036854775807 %}x{% endfor %}{% for i in (1..3) limit: -1 %}x{% endfor %}ok",
+                "ok",
+            ),
+            (
+                "{% tablerow i in (1..2) cols: 0 %}{% endtablerow %}",
+                "<tr class=\"row1\">\n<td class=\"col1\"></td><td class=\"col2\"></td></tr>\n",
+            ),
+            (
+                "{{ 'abc' | slice: -9223372036854775808, 9223372036854775807 }}{{ 'abc' | truncate: -5 }}{{ 'a b' | truncatewords: -9 }}",
+                "...a...",
+            ),
+        ],
+    );
 }
 
 proptest! {

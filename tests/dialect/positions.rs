@@ -28,25 +28,60 @@ fn every_kind_of_mistake_has_its_place() {
     for (template, place, problem) in [
         ("a\n{{ b", "2:1", "`{{` is never closed: expected `}}`"),
         ("a\n{% b", "2:1", "`{%` is never closed: expected `%}`"),
-        ("{% if a %}\n{% for b in c %}\n{% endif %}", "3:4", "the open block is `for` of line 2, expected `endfor`"),
-        ("\n {% if a %}", "2:2", "`if` is never closed: expected `endif`"),
-        ("{{ 'ü' | upcase }}\n{{ 'ü' | nope }}", "2:10", "unknown filter `nope`"),
-        ("{{ a | plus: 1 | }}", "1:16", "expected the name of a filter after `|`, found the end of the tag"),
+        (
+            "{% if a %}\n{% for b in c %}\n{% endif %}",
+            "3:4",
+            "the open block is `for` of line 2, expected `endfor`",
+        ),
+        (
+            "\n {% if a %}",
+            "2:2",
+            "`if` is never closed: expected `endif`",
+        ),
+        (
+            "{{ 'ü' | upcase }}\n{{ 'ü' | nope }}",
+            "2:10",
+            "unknown filter `nope`",
+        ),
+        (
+            "{{ a | plus: 1 | }}",
+            "1:16",
+            "expected the name of a filter after `|`, found the end of the tag",
+        ),
         ("{{ a b }}", "1:6", "expected the end of the tag, found `b`"),
         ("{{ a * 3 }}", "1:6", "write `| times: …`"),
         ("{{ a.[b] }}", "1:6", "expected a name after `.`, found `[`"),
-        ("{{ 'abc }}", "1:4", "the quote ' is never closed in this tag"),
+        (
+            "{{ 'abc }}",
+            "1:4",
+            "the quote ' is never closed in this tag",
+        ),
         ("{% else %}", "1:4", "`else` belongs to no open block here"),
-        ("{% iff a %}{% endiff %}", "1:4", "unknown tag `iff`, did you mean `if`?"),
+        (
+            "{% iff a %}{% endiff %}",
+            "1:4",
+            "unknown tag `iff`, did you mean `if`?",
+        ),
         ("{% %}", "1:1", "the name of a tag is missing"),
-        ("{% assign = 1 %}", "1:11", "expected the name of a variable, found `=`"),
+        (
+            "{% assign = 1 %}",
+            "1:11",
+            "expected the name of a variable, found `=`",
+        ),
         ("{% assign a 1 %}", "1:13", "expected `=`, found `1`"),
         ("{% assign a == 1 %}", "1:14", "expected `=`"),
-        ("{% case a %}{% when %}{% endcase %}", "1:19", "expected a value"),
+        (
+            "{% case a %}{% when %}{% endcase %}",
+            "1:19",
+            "expected a value",
+        ),
         ("\r\n\r\n{{ a | nope }}", "3:8", "unknown filter"),
     ] {
         let error = render(template).unwrap_err();
-        assert!(error.contains(&format!("--> {place}\n")), "{template}: {error}");
+        assert!(
+            error.contains(&format!("--> {place}\n")),
+            "{template}: {error}"
+        );
         assert!(error.contains(problem), "{template}: {error}");
     }
 }
@@ -67,7 +102,8 @@ fn an_error_of_the_render_names_its_lines() {
 
 #[test]
 fn an_error_of_a_partial_s_source_is_the_partial_s() {
-    let error = render_with("{% include 'p' %}", &[("p", "a\n  {% nope %}")], json!({})).unwrap_err();
+    let error =
+        render_with("{% include 'p' %}", &[("p", "a\n  {% nope %}")], json!({})).unwrap_err();
     assert!(error.contains("--> 2:6"), "{error}");
     assert!(error.contains("partial `p`"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use liquid_core::model::ScalarCow;
 use liquid_core::{Error, Result, Value, ValueCow, ValueView};
 
 use super::super::values::{self, Kind, kind};
@@ -31,10 +32,7 @@ fn array<'v>(items: impl IntoIterator<Item = &'v dyn ValueView>) -> Result<Value
 }
 
 /// A property of an item; nothing for items that have none at all: nil, booleans, fractions.
-fn property<'v>(
-    item: &'v dyn ValueView,
-    property: &dyn ValueView,
-) -> Result<Option<ValueCow<'v>>> {
+fn property<'v>(item: &'v dyn ValueView, property: &dyn ValueView) -> Result<Option<ValueCow<'v>>> {
     let refuse = || {
         Error::with_msg(format!(
             "can't select the property `{}` of a number or a text",
@@ -64,10 +62,7 @@ fn property<'v>(
 struct NoProperty;
 
 /// Whether each item has the property of the arguments, one after the other.
-fn matches<'c>(
-    call: &'c Call<'_>,
-    item: &dyn ValueView,
-) -> Result<std::result::Result<bool, NoProperty>> {
+fn matches(call: &Call<'_>, item: &dyn ValueView) -> Result<std::result::Result<bool, NoProperty>> {
     let Some(found) = property(item, call.argument(0))? else {
         return Ok(Err(NoProperty));
     };
@@ -119,11 +114,21 @@ pub(super) fn find(call: &Call<'_>) -> Result<Value> {
 }
 
 pub(super) fn find_index(call: &Call<'_>) -> Result<Value> {
-    first_match(call, |at, _| Value::scalar(at as i64), Value::Nil, Value::Nil)
+    first_match(
+        call,
+        |at, _| Value::scalar(at as i64),
+        Value::Nil,
+        Value::Nil,
+    )
 }
 
 pub(super) fn has(call: &Call<'_>) -> Result<Value> {
-    first_match(call, |_, _| Value::scalar(true), Value::scalar(false), Value::Nil)
+    first_match(
+        call,
+        |_, _| Value::scalar(true),
+        Value::scalar(false),
+        Value::Nil,
+    )
 }
 
 pub(super) fn map(call: &Call<'_>) -> Result<Value> {
@@ -217,10 +222,11 @@ pub(super) fn size(call: &Call<'_>) -> Result<Value> {
     Ok(Value::scalar(size))
 }
 
+/// An item, after its key.
+type Keyed<'c> = (ValueCow<'c>, &'c dyn ValueView);
+
 /// The key that each item is sorted by; nothing if an item has no property.
-fn keyed<'c>(
-    call: &'c Call<'_>,
-) -> Result<Option<Vec<(ValueCow<'c>, &'c dyn ValueView)>>> {
+fn keyed<'c>(call: &'c Call<'_>) -> Result<Option<Vec<Keyed<'c>>>> {
     let mut keyed = Vec::new();
     for item in items(call.input) {
         let key = match call.given(0) {
@@ -248,7 +254,7 @@ pub(super) fn sort(call: &Call<'_>) -> Result<Value> {
 }
 
 /// Sorting needs an order of all: numbers, texts or dates, and nil.
-fn check_comparable(keyed: &[(ValueCow<'_>, &dyn ValueView)]) -> Result<()> {
+fn check_comparable(keyed: &[Keyed<'_>]) -> Result<()> {
     let seen: Cell<Option<&str>> = Cell::new(None);
     for (key, _) in keyed {
         let class = match kind(key.as_view()) {
@@ -288,14 +294,14 @@ fn compare(left: &dyn ValueView, right: &dyn ValueView, fractions: bool) -> Orde
 }
 
 /// Days and moments in one order.
-fn date_key(scalar: &liquid_core::model::ScalarCow<'_>) -> (i32, u16, i128) {
+fn date_key(scalar: &ScalarCow<'_>) -> i128 {
     match (scalar.to_date_time(), scalar.to_date()) {
-        (Some(moment), _) => (0, 0, moment.unix_timestamp_nanos()),
+        (Some(moment), _) => moment.unix_timestamp_nanos(),
         (None, Some(date)) => {
             let midnight = date.midnight().assume_utc();
-            (0, 0, midnight.unix_timestamp_nanos())
+            midnight.unix_timestamp_nanos()
         }
-        (None, None) => (0, 0, 0),
+        (None, None) => 0,
     }
 }
 

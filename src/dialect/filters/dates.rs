@@ -48,7 +48,9 @@ fn parse(text: &str) -> Option<DateTime> {
     }
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         let seconds = text.parse().ok()?;
-        return OffsetDateTime::from_unix_timestamp(seconds).ok().map(engine);
+        return OffsetDateTime::from_unix_timestamp(seconds)
+            .ok()
+            .map(engine);
     }
     if let Some(moment) = DateTime::from_str(text) {
         return Some(moment);

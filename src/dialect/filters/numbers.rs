@@ -165,12 +165,9 @@ impl Number {
     }
 
     pub(super) fn add(self, other: Self) -> Result<Self> {
-        self.combine(
-            other,
-            i64::checked_add,
-            i128::checked_add,
-            |left, right| left + right,
-        )
+        self.combine(other, i64::checked_add, i128::checked_add, |left, right| {
+            left + right
+        })
     }
 }
 
@@ -193,12 +190,9 @@ pub(super) fn plus(call: &Call<'_>) -> Result<Value> {
 
 pub(super) fn minus(call: &Call<'_>) -> Result<Value> {
     let (left, right) = operands(call);
-    let difference = left.combine(
-        right,
-        i64::checked_sub,
-        i128::checked_sub,
-        |left, right| left - right,
-    );
+    let difference = left.combine(right, i64::checked_sub, i128::checked_sub, |left, right| {
+        left - right
+    });
     difference.map(Number::value)
 }
 
@@ -320,7 +314,9 @@ pub(super) fn ceil(call: &Call<'_>) -> Result<Value> {
                 scale,
             }
             .floor();
-            i64::try_from(ceil).map(Value::scalar).map_err(|_| overflow())
+            i64::try_from(ceil)
+                .map(Value::scalar)
+                .map_err(|_| overflow())
         }
         Number::Float(number) => whole(number.ceil()),
     }
@@ -340,7 +336,9 @@ pub(super) fn round(call: &Call<'_>) -> Result<Value> {
     let places = Number::of(call.argument(0)).to_f64() as i64;
     let number = Number::of(call.input);
     if places < 0 {
-        let power = u32::try_from(-places).ok().and_then(|p| 10_i64.checked_pow(p));
+        let power = u32::try_from(-places)
+            .ok()
+            .and_then(|p| 10_i64.checked_pow(p));
         return Ok(match (number, power) {
             (Number::Int(number), Some(power)) => {
                 let (number, power) = (i128::from(number), i128::from(power));

@@ -202,11 +202,14 @@ pub(super) fn url_decode(call: &Call<'_>) -> Result<Value> {
 /// ended, and none is repeated that found nothing.
 pub(super) fn strip_html(call: &Call<'_>) -> Result<Value> {
     let input = input(call);
-    let without_blocks = strip(&input, &[
-        ("<script", "</script>"),
-        ("<!--", "-->"),
-        ("<style", "</style>"),
-    ]);
+    let without_blocks = strip(
+        &input,
+        &[
+            ("<script", "</script>"),
+            ("<!--", "-->"),
+            ("<style", "</style>"),
+        ],
+    );
     return text(strip(&without_blocks, &[("<", ">")]));
 
     fn strip(input: &str, blocks: &[(&str, &str)]) -> String {
@@ -219,7 +222,12 @@ pub(super) fn strip_html(call: &Call<'_>) -> Result<Value> {
             let block = blocks.iter().position(|(begin, _)| rest.starts_with(begin));
             let end = block.map(|block| {
                 let (begin, end) = blocks[block];
-                (block, rest[begin.len()..].find(end).map(|at| begin.len() + at + end.len()))
+                (
+                    block,
+                    rest[begin.len()..]
+                        .find(end)
+                        .map(|at| begin.len() + at + end.len()),
+                )
             });
             match end {
                 Some((_, Some(end))) => rest = &rest[end..],
@@ -263,7 +271,11 @@ pub(super) fn slice(call: &Call<'_>) -> Result<Value> {
         None => 1,
     };
     if let Kind::Array(items) = kind(call.input) {
-        let part = part(usize::try_from(items.size()).unwrap_or_default(), offset, length);
+        let part = part(
+            usize::try_from(items.size()).unwrap_or_default(),
+            offset,
+            length,
+        );
         let items = items.values().skip(part.start).take(part.len());
         return Ok(Value::array(items.map(|item| item.to_value())));
     }

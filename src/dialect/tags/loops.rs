@@ -95,7 +95,10 @@ fn parse_collection(
 /// The items of one run.
 enum Items<'c> {
     /// Numbers are counted one by one: a range can be longer than memory.
-    Numbers { first: i64, length: usize },
+    Numbers {
+        first: i64,
+        length: usize,
+    },
     Views(Vec<ValueCow<'c>>),
 }
 
@@ -501,7 +504,11 @@ impl Node for Cycle {
             let mut cycles = scope.runtime.registers().get_mut::<Cycles>();
             let next = cycles.0.entry(group).or_default();
             let at = *next;
-            *next = if at + 1 >= self.values.len() { 0 } else { at + 1 };
+            *next = if at + 1 >= self.values.len() {
+                0
+            } else {
+                at + 1
+            };
             at
         };
         if let Some(value) = self.values.get(at) {

@@ -102,7 +102,11 @@ fn run(name: &str, out: &mut dyn Write, runtime: &dyn Runtime) -> Result<()> {
     } else {
         let file = format!("{name}.liquid");
         // For the message: the name as the author wrote it.
-        partials.get(if partials.contains(&file) { &file } else { name })
+        partials.get(if partials.contains(&file) {
+            &file
+        } else {
+            name
+        })
     };
     partial
         .and_then(|partial| partial.render_to(out, runtime))
@@ -218,7 +222,8 @@ impl Node for Function {
         // A function prints nothing.
         run(&name, &mut std::io::sink(), &frame)?;
         let returned = frame.registers().get_mut::<Returned>().0.take();
-        self.target.set(scope.runtime, returned.unwrap_or_default())?;
+        self.target
+            .set(scope.runtime, returned.unwrap_or_default())?;
         Ok(Flow::Next)
     }
 }

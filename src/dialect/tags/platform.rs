@@ -86,9 +86,10 @@ pub(super) fn parse_export(parser: &mut Parser<'_>, tag: Tag) -> Result<Parsed> 
     }
     markup.expect_end(FORM)?;
     if export.names.is_empty() {
-        return Err(parser
-            .source
-            .error(tag.all, &format!("there is nothing to export; write {FORM}")));
+        return Err(parser.source.error(
+            tag.all,
+            &format!("there is nothing to export; write {FORM}"),
+        ));
     }
     Ok(Parsed::silent(export))
 }
