@@ -52,7 +52,9 @@ impl Expr {
             Self::Range(bounds) => ValueCow::Owned(range_array(bounds, runtime)?),
             Self::Array(items) => {
                 let items = items.iter().map(|item| item.owned(runtime));
-                ValueCow::Owned(Value::Array(items.collect::<Result<_>>()?))
+                let array = Value::Array(items.collect::<Result<_>>()?);
+                values::check_depth(&array)?;
+                ValueCow::Owned(array)
             }
             Self::Object(entries) => {
                 let mut object = Object::new();
@@ -60,7 +62,9 @@ impl Expr {
                     let key = values::text(key.evaluate(runtime)?.as_view()).into_owned();
                     object.insert(key.into(), value.owned(runtime)?);
                 }
-                ValueCow::Owned(Value::Object(object))
+                let object = Value::Object(object);
+                values::check_depth(&object)?;
+                ValueCow::Owned(object)
             }
             Self::Condition(condition) => {
                 ValueCow::Owned(Value::scalar(condition.evaluate(runtime)?))

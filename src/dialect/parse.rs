@@ -72,12 +72,23 @@ impl<'p> Parser<'p> {
     }
 
     /// The branches of a block up to its end: for each the tag that begins it, the block's own first.
+    /// A block that prints nothing but white space prints nothing.
     pub(super) fn branches(
         &mut self,
         tag: Tag,
         middle: &[&str],
         end: &str,
     ) -> Result<Vec<(Tag, Body)>> {
+        let mut branches = self.all_branches(tag, middle, end)?;
+        if branches.iter().all(|(_, body)| body.blank) {
+            branches
+                .iter_mut()
+                .for_each(|(_, body)| body.remove_texts());
+        }
+        Ok(branches)
+    }
+
+    fn all_branches(&mut self, tag: Tag, middle: &[&str], end: &str) -> Result<Vec<(Tag, Body)>> {
         self.enter(tag, false)?;
         let mut ends = middle.to_vec();
         ends.push(end);
@@ -91,21 +102,15 @@ impl<'p> Parser<'p> {
             branches.push((begin, body));
             if self.source.get(stop.name) == end {
                 self.open.pop();
-                break;
+                return Ok(branches);
             }
             begin = stop;
         }
-        if branches.iter().all(|(_, body)| body.blank) {
-            branches
-                .iter_mut()
-                .for_each(|(_, body)| body.remove_texts());
-        }
-        Ok(branches)
     }
 
-    /// The one body of a block.
+    /// The one body of a block, with its white space.
     pub(super) fn body(&mut self, tag: Tag, end: &str) -> Result<Body> {
-        let branches = self.branches(tag, &[], end)?;
+        let branches = self.all_branches(tag, &[], end)?;
         Ok(branches
             .into_iter()
             .next()

@@ -315,3 +315,26 @@ pub(super) fn identity(value: &dyn ValueView) -> String {
     inspect(value, &mut identity);
     identity
 }
+
+/// How deep arrays and objects nest that a template makes: whatever walks them takes a part of the
+/// stack for each level. As deep as JSON is read.
+const DEEPEST: usize = 128;
+
+/// Fails for a value that nests too deep.
+pub(super) fn check_depth(value: &Value) -> Result<()> {
+    fn fits(value: &Value, levels: usize) -> bool {
+        match value {
+            Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
+            Value::Object(object) => {
+                levels > 0 && object.values().all(|item| fits(item, levels - 1))
+            }
+            _ => true,
+        }
+    }
+    if fits(value, DEEPEST) {
+        return Ok(());
+    }
+    Err(Error::with_msg(format!(
+        "the value nests deeper than the limit of {DEEPEST} levels: look for an array or an object that is put into itself again and again"
+    )))
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use liquid_session::dialect::translate;
 use proptest::prelude::*;
 
-use super::{all_fail, all_print, parser, render};
+use super::{all_fail, all_print, parser, render, render_with};
 
 /// The time of the fastest of a few runs.
 fn time(run: impl Fn()) -> Duration {
@@ -231,6 +231,25 @@ fn what_a_loop_is_asked_for_is_bounded() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_value_that_is_put_into_itself_ends() {
+    for grow in [
+        "assign a = [a]",
+        "assign a = { 'k': a }",
+        "assign a.k = a",
+        "assign a = no | array_add: a",
+        "assign a = no | hash_add_key: 'k', a",
+        "function a = 'wrap', a: a",
+    ] {
+        let template = format!(
+            "{{% liquid\n  for i in (1..100000)\n    {grow}\n    assign size = a | size\n  endfor\n  echo a\n%}}"
+        );
+        let partials = [("wrap", "{% return [a] %}")];
+        let error = render_with(&template, &partials, serde_json::json!({})).unwrap_err();
+        assert!(error.contains("limit of 128 levels"), "{grow}: {error}");
+    }
 }
 
 proptest! {

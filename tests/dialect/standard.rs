@@ -512,6 +512,13 @@ fn loops_go_over_what_ruby_does() {
 fn blocks_of_white_space_print_nothing() {
     all_print(
         &json!({}),
+        &[(
+            "{% capture c %}  {% endcapture %}[{{ c }}]{% ifchanged %} {% endifchanged %}",
+            "[  ] ",
+        )],
+    );
+    all_print(
+        &json!({}),
         &[
             ("a{% if true %}  {% assign b = 1 %}\n{% endif %}c", "ac"),
             ("a{% if true %}  {{ '' }} {% endif %}c", "a   c"),

@@ -60,6 +60,7 @@ impl Target {
 
     pub(super) fn set(&self, runtime: &dyn Runtime, value: Value) -> Result<()> {
         if self.members.is_empty() {
+            values::check_depth(&value)?;
             runtime.set_global(self.name.clone(), value);
             return Ok(());
         }
@@ -78,6 +79,7 @@ impl Target {
         set_member(&mut root, &keys, value).map_err(|problem| {
             Error::with_msg(format!("can't set a member of `{}`: {problem}", self.name))
         })?;
+        values::check_depth(&root)?;
         runtime.set_global(self.name.clone(), root);
         Ok(())
     }
