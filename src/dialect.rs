@@ -84,8 +84,8 @@ pub trait DialectExt {
     /// The tags and filters of the dialect, for [translated](translate) sources.
     ///
     /// Call it after `with_stdlib()` or `stdlib()`, whose filters it replaces; the host's own filters
-    /// come after it. In translated sources the dialect's tags take the place of the standard
-    /// library's, whatever is registered under their names; all other tags and blocks are the host's.
+    /// come after it. In translated sources the dialect's own tags replace any tag that is
+    /// registered under a name of the standard library's; all other tags and blocks are the host's.
     ///
     /// ```
     /// use liquid_session::dialect::{DialectExt as _, translate};

@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-/// The tag that holds a template. No author writes it by accident.
+/// The tag that holds a template, under a name that no author uses.
 pub(super) const TAG: &str = "__dialect__";
 
 const QUOTE: char = '\u{1A}';
 const ESCAPE: char = '\u{1B}';
 
-/// The source as one tag; as it is, if there is no markup in it.
+/// Returns the source as one tag. A source without markup is returned unchanged.
 pub(super) fn seal(source: &str) -> Cow<'_, str> {
     if !source.contains("{{") && !source.contains("{%") {
         return Cow::Borrowed(source);
@@ -37,7 +37,7 @@ pub(super) fn seal(source: &str) -> Cow<'_, str> {
     Cow::Owned(sealed)
 }
 
-/// The source again, from the text between the quotes.
+/// Returns the source that [`seal`] wrote between the quotes.
 pub(super) fn open(sealed: &str) -> String {
     let mut source = String::with_capacity(sealed.len());
     let mut rest = sealed;

@@ -14,8 +14,9 @@ use super::values::{self, Kind, kind};
 #[derive(Debug)]
 pub(super) enum Expr {
     Literal(Value),
-    /// `blank` and `empty`: texts without characters, but for `==` questions to the other side.
+    /// `blank`: an empty string, except beside `==`, where it asks whether the other side is blank.
     Blank,
+    /// `empty`: like `blank`, for values without characters or items.
     Empty,
     Path(Path),
     Range(Box<(Expr, Expr)>),
@@ -40,7 +41,7 @@ pub(super) enum Key {
 static NIL: Value = Value::Nil;
 const EMPTY: &str = "";
 
-/// A range longer than this is only walked, never made an array.
+/// The longest range that is turned into an array. Loops iterate over longer ones.
 const LONGEST_ARRAY: i128 = 10_000_000;
 
 impl Expr {
@@ -76,7 +77,7 @@ impl Expr {
         self.evaluate(runtime).map(ValueCow::into_owned)
     }
 
-    /// The bounds of a range, which need not become an array.
+    /// Returns the bounds, if this is a range: a loop needs no array of it.
     pub(super) fn range(&self, runtime: &dyn Runtime) -> Result<Option<(i64, i64)>> {
         match self {
             Self::Range(bounds) => range_bounds(bounds, runtime).map(Some),
@@ -84,7 +85,7 @@ impl Expr {
         }
     }
 
-    /// The expression as the engine has it, if it can.
+    /// Converts into the engine's expression, if the engine has one.
     fn to_engine(&self) -> Option<liquid_core::Expression> {
         use liquid_core::Expression;
         use liquid_core::runtime::Variable;
@@ -149,7 +150,7 @@ impl Path {
 }
 
 impl Key {
-    /// Nothing for what can't be an index: nil, arrays and objects.
+    /// Returns nothing for nil, arrays and objects, which are no keys.
     pub(super) fn evaluate(&self, runtime: &dyn Runtime) -> Result<Option<Scalar>> {
         Ok(match self {
             Self::Name(name) => Some(Scalar::new(name.clone())),
@@ -161,8 +162,7 @@ impl Key {
     }
 }
 
-/// A filter, and the arguments that the engine can't evaluate: they are variables that no template
-/// can name, for as long as the filter runs.
+/// A filter. Arguments that the engine can't evaluate are passed in hidden variables.
 pub(super) struct FilterCall {
     pub(super) span: Span,
     pub(super) filter: Box<dyn Filter>,
@@ -175,12 +175,12 @@ impl fmt::Debug for FilterCall {
     }
 }
 
-/// Expressions under names of their own.
+/// Expressions that are evaluated into variables which no template can name.
 #[derive(Debug, Default)]
 pub(super) struct Hidden(Vec<(KString, Expr)>);
 
 impl Hidden {
-    /// The engine's expression for ours: its own if there is one, otherwise a hidden variable.
+    /// Returns the engine's form of an expression, or a hidden variable with its value.
     pub(super) fn expression(&mut self, expr: Expr) -> liquid_core::Expression {
         expr.to_engine().unwrap_or_else(|| {
             // No author can write this name.
@@ -198,7 +198,7 @@ impl Hidden {
         self.0.len()
     }
 
-    /// Runs with the values in scope.
+    /// Calls `run` with the hidden variables in scope.
     pub(super) fn scoped<T>(
         &self,
         runtime: &dyn Runtime,
@@ -278,7 +278,7 @@ impl Condition {
         let mut result = false;
         for (comparison, link) in &self.parts {
             result = comparison.evaluate(runtime)?;
-            // From the right: whatever follows an `or` counts only if this is false, and so on.
+            // Read from the right: what follows an `or` counts only if this part is false.
             match link {
                 Some(Link::Or) if result => break,
                 Some(Link::And) if !result => break,
@@ -327,17 +327,17 @@ impl Comparison {
 fn compare(operator: Operator, left: &dyn ValueView, right: &dyn ValueView) -> Result<bool> {
     use std::cmp::Ordering;
     let ordering = match (kind(left), kind(right)) {
-        (Kind::Text(left), Kind::Text(right)) => Some(left.cmp(&right)),
+        (Kind::String(left), Kind::String(right)) => Some(left.cmp(&right)),
         (Kind::Int(left), Kind::Int(right)) => Some(left.cmp(&right)),
         (left, right) => match (left.number(), right.number()) {
             (Some(left), Some(right)) => left.partial_cmp(&right),
             _ => match (&left, &right) {
                 (Kind::Date(left), Kind::Date(right)) => left.partial_cmp(right),
-                (Kind::Text(_), right) if right.number().is_some() => {
-                    return Err(incomparable("a text", "a number"));
+                (Kind::String(_), right) if right.number().is_some() => {
+                    return Err(incomparable("a string", "a number"));
                 }
-                (left, Kind::Text(_)) if left.number().is_some() => {
-                    return Err(incomparable("a number", "a text"));
+                (left, Kind::String(_)) if left.number().is_some() => {
+                    return Err(incomparable("a number", "a string"));
                 }
                 _ => None,
             },
@@ -354,6 +354,6 @@ fn compare(operator: Operator, left: &dyn ValueView, right: &dyn ValueView) -> R
 
 fn incomparable(left: &str, right: &str) -> liquid_core::Error {
     liquid_core::Error::with_msg(format!(
-        "can't compare {left} with {right}: make both numbers (`| plus: 0`) or both texts (`| append: ''`)"
+        "can't compare {left} with {right}: make both numbers (`| plus: 0`) or both strings (`| append: ''`)"
     ))
 }

@@ -6,7 +6,7 @@ mod base64;
 mod dates;
 mod numbers;
 mod objects;
-mod texts;
+mod strings;
 
 use std::fmt;
 
@@ -18,18 +18,18 @@ use liquid_core::{
 
 use super::values;
 
-/// A filter, as it is registered.
+/// The definition of a filter.
 #[derive(Clone, Copy)]
 pub(super) struct Standard {
     name: &'static str,
     description: &'static str,
-    /// How many arguments it takes, at least and at most.
+    /// The least and the greatest number of positional arguments.
     arguments: (usize, usize),
     keywords: &'static [&'static str],
     apply: fn(&Call<'_>) -> Result<Value>,
 }
 
-/// A filter at work.
+/// One application of a filter.
 pub(super) struct Call<'c> {
     input: &'c dyn ValueView,
     arguments: Vec<ValueCow<'c>>,
@@ -39,12 +39,12 @@ pub(super) struct Call<'c> {
 static NIL: Value = Value::Nil;
 
 impl Call<'_> {
-    /// The argument at this place; nil for one that is not given.
+    /// Returns the positional argument, or nil if it is missing.
     fn argument(&self, at: usize) -> &dyn ValueView {
         self.arguments.get(at).map_or(&NIL, ValueCow::as_view)
     }
 
-    /// The argument, unless it is not given or nil.
+    /// Returns the positional argument, unless it is missing or nil.
     fn given(&self, at: usize) -> Option<&dyn ValueView> {
         let argument = self.arguments.get(at)?.as_view();
         (!argument.is_nil()).then_some(argument)
@@ -81,37 +81,37 @@ filters! {
     "round" (0 to 1) numbers::round, "a number rounded, to a number of digits";
     "times" (1 to 1) numbers::times, "a number times another";
 
-    "append" (1 to 1) texts::append, "a text with another at its end";
-    "base64_decode" (0 to 0) base64::decode, "the text behind Base64";
-    "base64_encode" (0 to 0) base64::encode, "a text as Base64";
-    "base64_url_safe_decode" (0 to 0) base64::url_safe_decode, "the text behind Base64 for URLs";
-    "base64_url_safe_encode" (0 to 0) base64::url_safe_encode, "a text as Base64 for URLs";
-    "capitalize" (0 to 0) texts::capitalize, "a text, its first letter large and all others small";
-    "downcase" (0 to 0) texts::downcase, "a text in small letters";
-    "escape" (0 to 0) texts::escape, "a text for HTML";
-    "escape_once" (0 to 0) texts::escape_once, "a text for HTML that may be escaped already";
-    "h" (0 to 0) texts::escape, "a text for HTML";
-    "lstrip" (0 to 0) texts::lstrip, "a text without white space at its front";
-    "newline_to_br" (0 to 0) texts::newline_to_br, "a text with <br /> at the ends of its lines";
-    "prepend" (1 to 1) texts::prepend, "a text with another at its front";
-    "remove" (1 to 1) texts::remove, "a text without another";
-    "remove_first" (1 to 1) texts::remove_first, "a text without the first of another";
-    "remove_last" (1 to 1) texts::remove_last, "a text without the last of another";
-    "replace" (1 to 2) texts::replace, "a text with another replaced";
-    "replace_first" (1 to 2) texts::replace_first, "a text with the first of another replaced";
-    "replace_last" (2 to 2) texts::replace_last, "a text with the last of another replaced";
-    "rstrip" (0 to 0) texts::rstrip, "a text without white space at its end";
-    "slice" (1 to 2) texts::slice, "a part of a text or an array";
-    "split" (1 to 1) texts::split, "the parts of a text between separators";
-    "squish" (0 to 0) texts::squish, "a text with single spaces between its words";
-    "strip" (0 to 0) texts::strip, "a text without white space at its ends";
-    "strip_html" (0 to 0) texts::strip_html, "a text without HTML";
-    "strip_newlines" (0 to 0) texts::strip_newlines, "a text on one line";
-    "truncate" (0 to 2) texts::truncate, "a text cut to a number of characters";
-    "truncatewords" (0 to 2) texts::truncatewords, "a text cut to a number of words";
-    "upcase" (0 to 0) texts::upcase, "a text in large letters";
-    "url_decode" (0 to 0) texts::url_decode, "the text behind percent signs";
-    "url_encode" (0 to 0) texts::url_encode, "a text for a URL";
+    "append" (1 to 1) strings::append, "a string with another at its end";
+    "base64_decode" (0 to 0) base64::decode, "the string behind Base64";
+    "base64_encode" (0 to 0) base64::encode, "a string as Base64";
+    "base64_url_safe_decode" (0 to 0) base64::url_safe_decode, "the string behind Base64 for URLs";
+    "base64_url_safe_encode" (0 to 0) base64::url_safe_encode, "a string as Base64 for URLs";
+    "capitalize" (0 to 0) strings::capitalize, "a string, its first letter large and all others small";
+    "downcase" (0 to 0) strings::downcase, "a string in small letters";
+    "escape" (0 to 0) strings::escape, "a string for HTML";
+    "escape_once" (0 to 0) strings::escape_once, "a string for HTML that may be escaped already";
+    "h" (0 to 0) strings::escape, "a string for HTML";
+    "lstrip" (0 to 0) strings::lstrip, "a string without white space at its front";
+    "newline_to_br" (0 to 0) strings::newline_to_br, "a string with <br /> at the ends of its lines";
+    "prepend" (1 to 1) strings::prepend, "a string with another at its front";
+    "remove" (1 to 1) strings::remove, "a string without another";
+    "remove_first" (1 to 1) strings::remove_first, "a string without the first of another";
+    "remove_last" (1 to 1) strings::remove_last, "a string without the last of another";
+    "replace" (1 to 2) strings::replace, "a string with another replaced";
+    "replace_first" (1 to 2) strings::replace_first, "a string with the first of another replaced";
+    "replace_last" (2 to 2) strings::replace_last, "a string with the last of another replaced";
+    "rstrip" (0 to 0) strings::rstrip, "a string without white space at its end";
+    "slice" (1 to 2) strings::slice, "a part of a string or an array";
+    "split" (1 to 1) strings::split, "the parts of a string between separators";
+    "squish" (0 to 0) strings::squish, "a string with single spaces between its words";
+    "strip" (0 to 0) strings::strip, "a string without white space at its ends";
+    "strip_html" (0 to 0) strings::strip_html, "a string without HTML";
+    "strip_newlines" (0 to 0) strings::strip_newlines, "a string on one line";
+    "truncate" (0 to 2) strings::truncate, "a string cut to a number of characters";
+    "truncatewords" (0 to 2) strings::truncatewords, "a string cut to a number of words";
+    "upcase" (0 to 0) strings::upcase, "a string in large letters";
+    "url_decode" (0 to 0) strings::url_decode, "the string behind percent signs";
+    "url_encode" (0 to 0) strings::url_encode, "a string for a URL";
 
     "compact" (0 to 1) arrays::compact, "an array without nil";
     "concat" (1 to 1) arrays::concat, "an array and another";
@@ -120,14 +120,14 @@ filters! {
     "find_index" (1 to 2) arrays::find_index, "where the first item with a property is";
     "first" (0 to 0) arrays::first, "the first item";
     "has" (1 to 2) arrays::has, "whether an item has a property";
-    "join" (0 to 1) arrays::join, "the items as one text";
+    "join" (0 to 1) arrays::join, "the items as one string";
     "last" (0 to 0) arrays::last, "the last item";
     "map" (1 to 1) arrays::map, "a property of each item";
     "reject" (1 to 2) arrays::reject, "the items without a property";
     "reverse" (0 to 0) arrays::reverse, "the items from the end";
     "size" (0 to 0) arrays::size, "how many characters or items there are";
     "sort" (0 to 1) arrays::sort, "the items in order";
-    "sort_natural" (0 to 1) arrays::sort_natural, "the items in order, whatever their case";
+    "sort_natural" (0 to 1) arrays::sort_natural, "the items in order, without regard to case";
     "sum" (0 to 1) arrays::sum, "the sum of the items";
     "uniq" (0 to 1) arrays::uniq, "each item once";
     "where" (1 to 2) arrays::filter_where, "the items with a property";
@@ -262,7 +262,7 @@ impl Filter for Parsed {
     }
 }
 
-/// A text as a value.
+/// Returns a string as a value.
 fn text(text: impl Into<String>) -> Result<Value> {
     Ok(Value::scalar(text.into()))
 }

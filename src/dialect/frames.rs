@@ -17,7 +17,7 @@ use super::values::{self, Kind, kind};
 const CONTEXT: &str = "context";
 /// The part of it that `export` sets.
 const EXPORTS: &str = "exports";
-/// Where the engine keeps what was exported: among the counters, which all partials share.
+/// The exported values are stored among the engine's counters, which all partials share.
 const EXPORTED: &str = "\0exports";
 
 fn is_text(key: &ScalarCow<'_>, text: &str) -> bool {
@@ -25,7 +25,7 @@ fn is_text(key: &ScalarCow<'_>, text: &str) -> bool {
     key.type_name() == "string" && key.to_kstr().as_str() == text
 }
 
-/// Looks below a value.
+/// Reads the member of a value at this path.
 fn find<'v>(value: &'v dyn ValueView, path: &[ScalarCow<'_>]) -> Option<ValueCow<'v>> {
     let Some((key, rest)) = path.split_first() else {
         return Some(ValueCow::Borrowed(value));
@@ -65,8 +65,8 @@ fn child<'v>(value: &'v dyn ValueView, key: &ScalarCow<'_>) -> Option<ValueCow<'
 /// `size`, `first` and `last` of a text or an object.
 fn command(value: &dyn ValueView, key: &str) -> Option<Value> {
     match (kind(value), key) {
-        (Kind::Text(text), "size") => Some(Value::scalar(text.chars().count() as i64)),
-        (Kind::Text(text), "first" | "last") => {
+        (Kind::String(text), "size") => Some(Value::scalar(text.chars().count() as i64)),
+        (Kind::String(text), "first" | "last") => {
             let mut chars = text.chars();
             let end = if key == "first" {
                 chars.next()
@@ -85,13 +85,13 @@ fn command(value: &dyn ValueView, key: &str) -> Option<Value> {
     }
 }
 
-/// `get` of all frames: unknown is nil. Owned, as the engine's own frames give it.
+/// Implements `get` for all frames: nil for unknown names, owned as in the engine's frames.
 fn lenient_get<'r>(runtime: &'r dyn Runtime, path: &[ScalarCow<'_>]) -> Result<ValueCow<'r>> {
     let found = runtime.try_get(path).map(ValueCow::into_owned);
     Ok(ValueCow::Owned(found.unwrap_or_default()))
 }
 
-/// What all frames leave to the one below.
+/// Implements methods by calling the parent's.
 macro_rules! below {
     ($($name:ident),+) => {
         $(below!(@ $name);)+
@@ -148,7 +148,7 @@ impl<'r> Lenient<'r> {
         Self { parent }
     }
 
-    /// `size`, `first` and `last`, where the engine has nothing, or counts bytes.
+    /// Evaluates `size`, `first` and `last` where the engine finds nothing or counts bytes.
     fn command(
         &self,
         owner: &[ScalarCow<'_>],
@@ -169,7 +169,7 @@ impl<'r> Lenient<'r> {
         }
         let owner = self.parent.try_get(owner)?;
         match kind(owner.as_view()) {
-            Kind::Text(_) => command(owner.as_view(), key),
+            Kind::String(_) => command(owner.as_view(), key),
             // A lazy object answers nil by itself, and is not to be copied.
             Kind::Object(_) if found.is_none() => command(owner.as_view(), key),
             _ => None,
@@ -210,13 +210,13 @@ impl Runtime for Lenient<'_> {
     );
 }
 
-/// Variables for a part of a template, in front of all others.
+/// A frame of variables that shadow all others.
 pub(super) struct Variables<'r> {
     parent: &'r dyn Runtime,
     vars: Vars<'r>,
 }
 
-/// Names and values; the last of a name counts.
+/// Names and values. The last entry of a name is used.
 pub(super) type Vars<'r> = Vec<(Cow<'r, str>, ValueCow<'r>)>;
 
 impl<'r> Variables<'r> {
@@ -351,7 +351,7 @@ impl Runtime for Isolated<'_> {
     below!(partials, name, get);
 }
 
-/// Makes a value readable as `context.exports.NAMESPACE.NAME`, everywhere.
+/// Sets `context.exports.NAMESPACE.NAME` for the whole render.
 pub(super) fn export(runtime: &dyn Runtime, namespace: Option<&str>, name: KString, value: Value) {
     let exported = runtime.get_index(EXPORTED).map(ValueCow::into_owned);
     let mut exported = exported.and_then(Value::into_object).unwrap_or_default();

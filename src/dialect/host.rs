@@ -101,10 +101,10 @@ fn parse_block(
     }
 }
 
-/// Bodies of blocks, on their way through the engine's parser.
+/// Parsed bodies of the host's blocks, which the engine's parser gets as tags.
 #[derive(Default)]
 pub(super) struct Bodies {
-    /// The host's language and the tag below.
+    /// The host's language, with the tag [`BODY`].
     language: Option<Language>,
     kept: Kept,
 }
@@ -125,8 +125,8 @@ impl Bodies {
         })
     }
 
-    /// Writes a body into the text for the engine: as it is, if it is nothing but text, for blocks
-    /// that read what they hold.
+    /// Writes a body into the text for the engine. A body without markup is written as it is, for
+    /// blocks that read it.
     fn embed(&mut self, source: &Source, body: Body, text: &mut String) {
         let plain = body.elements.iter().map(|element| match element {
             Element::Text(span) => Some(source.get(*span)),
@@ -178,11 +178,11 @@ impl ParseTag for YieldBody {
     }
 }
 
-/// A tag as the engine's grammar has it.
+/// A tag in a form that the engine's grammar accepts.
 #[derive(Default)]
 struct Text {
     text: String,
-    /// Places in the text, and what they are in the source.
+    /// Offsets in the text, with the offsets in the source that they stand for.
     places: Vec<(usize, usize)>,
 }
 
@@ -231,8 +231,8 @@ impl Text {
         Ok(text)
     }
 
-    /// A value: copied, if the grammar takes it, and a hidden variable otherwise. Gives its end, or
-    /// nothing if no value stands here.
+    /// Writes a value, or a hidden variable if the grammar does not accept it. Returns where the value
+    /// ends, or nothing if there is no value here.
     fn value(
         &mut self,
         source: &Source,
@@ -279,7 +279,7 @@ impl Text {
         self.text.push_str(&other.text);
     }
 
-    /// An error of the engine about this text, as one about the source.
+    /// Converts an error about this text into one about the source.
     fn locate(&self, source: &Source, tag: Tag, error: &Error) -> Error {
         let shown = error.to_string();
         let place = shown.split_once("--> ").and_then(|(_, place)| {
@@ -328,7 +328,7 @@ impl Text {
     }
 }
 
-/// Whether the engine's grammar reads a value as Ruby does.
+/// Whether the engine's grammar reads the value as the dialect does.
 fn is_plain(expr: &Expr, text: &str) -> bool {
     match expr {
         Expr::Literal(_) | Expr::Blank | Expr::Empty => true,

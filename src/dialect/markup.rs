@@ -11,7 +11,7 @@ use super::nearest;
 use super::scan::is_space;
 use super::source::{Source, Span};
 
-/// How deep brackets nest: each level takes a part of the stack.
+/// The limit of brackets in brackets, each of which takes a part of the stack.
 const DEEPEST: usize = 100;
 
 /// Whether `[…]` is an array, or a look-up by a computed name as in Ruby's output.
@@ -82,7 +82,7 @@ impl<'s> Markup<'s> {
         found
     }
 
-    /// The word at the cursor, without moving.
+    /// Returns the word at the cursor, without moving.
     pub(super) fn peek_word(&mut self) -> &'s str {
         self.skip_space();
         let rest = self.rest();
@@ -98,7 +98,7 @@ impl<'s> Markup<'s> {
         found
     }
 
-    /// An error at the cursor.
+    /// Makes an error that points at the cursor.
     pub(super) fn error(&mut self, problem: &str) -> liquid_core::Error {
         self.skip_space();
         let word = self.peek_word().len();
@@ -117,7 +117,7 @@ impl<'s> Markup<'s> {
             .error((start..start.max(self.at + width)).into(), problem)
     }
 
-    /// What stands at the cursor, for an error.
+    /// Describes what is at the cursor, for an error.
     pub(super) fn found(&mut self) -> String {
         self.skip_space();
         let rest = self.rest();
@@ -128,15 +128,15 @@ impl<'s> Markup<'s> {
         match rest.chars().next() {
             None => "the end of the tag".to_owned(),
             Some(quote @ ('\'' | '"')) if !rest[1..].contains(quote) => {
-                format!("a text whose quote {quote} is never closed")
+                format!("a string whose quote {quote} is never closed")
             }
-            Some('\'' | '"') => "a text".to_owned(),
+            Some('\'' | '"') => "a string".to_owned(),
             Some(c) if c.is_control() => format!("the control character U+{:04X}", u32::from(c)),
             Some(c) => format!("`{c}`"),
         }
     }
 
-    /// Fails unless all is read.
+    /// Fails unless the cursor is at the end.
     pub(super) fn expect_end(&mut self, form: &str) -> Result<()> {
         if self.is_end() {
             return Ok(());
@@ -155,7 +155,7 @@ impl<'s> Markup<'s> {
         )))
     }
 
-    /// The name of a variable. Ruby takes digits, too.
+    /// Reads the name of a variable. As in Ruby, it may begin with a digit.
     pub(super) fn name(&mut self, what: &str) -> Result<KString> {
         let word = self.peek_word();
         let valid = !word.is_empty() && !word.starts_with('-');
@@ -169,7 +169,7 @@ impl<'s> Markup<'s> {
         Ok(KString::from_ref(word))
     }
 
-    /// A name that may end with `?`, as loops and reads have it.
+    /// Reads a name that may end with `?`, as in loops and look-ups.
     pub(super) fn lax_name(&mut self, what: &str) -> Result<KString> {
         let name = self.name(what)?;
         if self.rest().starts_with('?') {
@@ -191,7 +191,7 @@ impl<'s> Markup<'s> {
         read
     }
 
-    /// A value without filters.
+    /// Reads a value without filters.
     pub(super) fn value(&mut self, brackets: Brackets) -> Result<Expr> {
         match self.peek() {
             Some(quote @ ('\'' | '"')) => self.string(quote),
@@ -206,7 +206,7 @@ impl<'s> Markup<'s> {
             _ => {
                 let found = self.found();
                 Err(self.error(&format!(
-                    "expected a value, found {found}: a value is a text, a number, a variable or a range"
+                    "expected a value, found {found}: a value is a string, a number, a variable or a range"
                 )))
             }
         }
@@ -298,7 +298,7 @@ impl<'s> Markup<'s> {
         Ok(Expr::Object(entries))
     }
 
-    /// `[a, b]`, or `[name].member`.
+    /// Reads `[a, b]`, or `[name].member`.
     fn brackets(&mut self, brackets: Brackets) -> Result<Expr> {
         self.eat("[");
         let mut items = Vec::new();
@@ -341,7 +341,7 @@ impl<'s> Markup<'s> {
         self.path(vec![Key::Name(root)])
     }
 
-    /// `.name` and `[index]`, as many as there are.
+    /// Reads any number of `.name` and `[index]`.
     pub(super) fn path(&mut self, keys: Vec<Key>) -> Result<Expr> {
         self.keys(keys).map(|keys| Expr::Path(Path::new(keys)))
     }
@@ -369,13 +369,13 @@ impl<'s> Markup<'s> {
         }
     }
 
-    /// A value with its filters.
+    /// Reads a value with its filters.
     pub(super) fn chain(&mut self, options: &Language, brackets: Brackets) -> Result<Chain> {
         let head = self.value(brackets)?;
         self.filters(head, options)
     }
 
-    /// A value with filters, or a condition, as platformOS assigns them.
+    /// Reads a value with filters, or a condition, which platformOS allows in `assign`.
     pub(super) fn chain_or_condition(&mut self, options: &Language) -> Result<Chain> {
         let left = self.value(Brackets::Array)?;
         let head = match (self.operator(), self.peek_word()) {
@@ -449,7 +449,7 @@ impl<'s> Markup<'s> {
         })
     }
 
-    /// Comparisons linked by `and` and `or`.
+    /// Reads comparisons linked by `and` and `or`.
     pub(super) fn condition(&mut self) -> Result<Condition> {
         let first = self.comparison()?;
         self.condition_from(first)
@@ -499,7 +499,7 @@ impl<'s> Markup<'s> {
         self.eat_word("contains").then_some(Operator::Contains)
     }
 
-    /// `name: value` wherever it stands: Ruby scans for these and takes no notice of the rest.
+    /// Reads every `name: value`, and skips the rest, as Ruby does.
     pub(super) fn lax_arguments(&mut self) -> Result<Vec<(KString, Expr)>> {
         let mut arguments = Vec::new();
         while let Some(c) = self.peek() {
@@ -519,7 +519,7 @@ impl<'s> Markup<'s> {
     }
 }
 
-/// An error of the engine, without its heading and its lines.
+/// Returns the engine's error on one line, without its heading.
 pub(super) fn in_one_line(error: &liquid_core::Error) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("liquid: ").unwrap_or(&text);

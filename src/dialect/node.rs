@@ -13,7 +13,7 @@ use super::frames::Lenient;
 use super::source::{Source, Span};
 use super::values;
 
-/// How a part of a template was left.
+/// What follows after a part of a template was rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     Next,
@@ -23,7 +23,7 @@ pub(super) enum Flow {
     Return,
 }
 
-/// What a node is rendered with.
+/// The template and the runtime of a render.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'r> {
     pub(super) source: &'r Source,
@@ -31,7 +31,7 @@ pub(super) struct Scope<'r> {
 }
 
 impl<'r> Scope<'r> {
-    /// The same template with another runtime around it.
+    /// This template, with another runtime.
     pub(super) fn with(self, runtime: &'r dyn Runtime) -> Self {
         Self { runtime, ..self }
     }
@@ -41,7 +41,7 @@ impl<'r> Scope<'r> {
     }
 }
 
-/// A tag that was parsed.
+/// A parsed tag.
 pub(super) trait Node: Debug + Send + Sync {
     fn render(&self, out: &mut dyn Write, scope: Scope<'_>) -> Result<Flow>;
 }
@@ -53,16 +53,16 @@ pub(super) enum Element {
     Tag(Span, Box<dyn Node>),
 }
 
-/// A part of a template: a whole one, or a branch of a block.
+/// A sequence of elements: a template, or a branch of a block.
 #[derive(Debug, Default)]
 pub(super) struct Body {
     pub(super) elements: Vec<Element>,
-    /// Prints nothing but white space.
+    /// Whether it can print only white space.
     pub(super) blank: bool,
 }
 
 impl Body {
-    /// Removes the texts of a block that prints nothing else.
+    /// Removes the text.
     pub(super) fn remove_texts(&mut self) {
         self.elements
             .retain(|element| !matches!(element, Element::Text(_)));
@@ -99,7 +99,7 @@ pub(super) fn unwritten(_: std::io::Error) -> Error {
     Error::with_msg("the output can't be written")
 }
 
-/// `{{ … }}` and `echo`.
+/// Renders `{{ … }}` and `echo`.
 pub(super) fn print(chain: &Chain, out: &mut dyn Write, scope: Scope<'_>) -> Result<Flow> {
     // As Ruby prints a range.
     if let (Expr::Range(_), true) = (&chain.head, chain.filters.is_empty())
@@ -112,12 +112,11 @@ pub(super) fn print(chain: &Chain, out: &mut dyn Write, scope: Scope<'_>) -> Res
     Ok(Flow::Next)
 }
 
-/// What `return` left for `function`.
+/// The value of `return`, until `function` takes it.
 #[derive(Debug, Default)]
 pub(super) struct Returned(pub(super) Option<Value>);
 
-/// Hands on how a template or a body was left, through the registers, which the engine's own blocks
-/// and templates look at.
+/// Stores the flow in the registers, where the engine's blocks and templates read it.
 pub(super) fn raise(flow: Flow, runtime: &dyn Runtime) {
     let interrupt = match flow {
         Flow::Next => return,
@@ -130,7 +129,7 @@ pub(super) fn raise(flow: Flow, runtime: &dyn Runtime) {
         .set(interrupt);
 }
 
-/// Takes what [`raise`] has left.
+/// Takes the flow that [`raise`] stored.
 pub(super) fn raised(runtime: &dyn Runtime) -> Flow {
     let interrupt = runtime.registers().get_mut::<InterruptRegister>().reset();
     match interrupt {
@@ -141,7 +140,7 @@ pub(super) fn raised(runtime: &dyn Runtime) -> Flow {
     }
 }
 
-/// A template, or a part of one, as the engine renders it.
+/// A template, or the body of a host's block, for the engine.
 #[derive(Clone, Debug)]
 pub(super) struct Root(Arc<(Source, Body)>);
 
@@ -164,7 +163,7 @@ impl Renderable for Root {
     }
 }
 
-/// Levels of one kind, and how many there may be.
+/// A limit on nesting.
 pub(super) struct Levels {
     depth: &'static std::thread::LocalKey<Cell<usize>>,
     limit: usize,
@@ -177,22 +176,21 @@ thread_local! {
     static PARTIAL_DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Blocks, in all partials that are open. Far above what templates need, and below what a thread's
-/// stack holds.
+/// The blocks of all open partials: far more than templates need, and less than a thread's stack holds.
 static BODIES: Levels = Levels {
     depth: &BODY_DEPTH,
     limit: 500,
     what: "blocks and partials",
 };
 
-/// As deep as Ruby Liquid lets partials go.
+/// Ruby Liquid's limit of partials in partials.
 pub(super) static PARTIALS: Levels = Levels {
     depth: &PARTIAL_DEPTH,
     limit: 100,
     what: "partials",
 };
 
-/// One level, for as long as it is held.
+/// One level of nesting, while it is held.
 pub(super) struct Level(&'static Levels);
 
 impl Level {

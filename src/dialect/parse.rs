@@ -11,27 +11,27 @@ use super::scan::{Piece, Scanner, Tag, open_quote};
 use super::source::{Source, Span};
 use super::tags;
 
-/// How deep blocks nest: Ruby Liquid's limit.
+/// Ruby Liquid's limit of blocks in blocks.
 const DEEPEST: usize = 100;
 
 pub(super) struct Parser<'p> {
     pub(super) source: Source,
     pub(super) options: &'p Language,
     scanner: Scanner,
-    /// The blocks around the cursor.
+    /// The open blocks, from the outside in.
     open: Vec<Open>,
-    /// What the host's blocks hold.
+    /// The bodies of the host's blocks.
     pub(super) bodies: Bodies,
 }
 
 #[derive(Clone, Copy)]
 struct Open {
     tag: Tag,
-    /// A block of the host takes tags that nobody else knows.
+    /// Whether it is a block of the host, which may know tags that are not registered.
     host: bool,
 }
 
-/// What a tag became, and whether it prints nothing.
+/// A parsed tag, and whether it prints nothing.
 pub(super) struct Parsed {
     pub(super) node: Box<dyn Node>,
     pub(super) blank: bool,
@@ -71,8 +71,8 @@ impl<'p> Parser<'p> {
         Markup::new(&self.source, tag.markup)
     }
 
-    /// The branches of a block up to its end: for each the tag that begins it, the block's own first.
-    /// A block that prints nothing but white space prints nothing.
+    /// Parses the branches of a block up to its end, each with the tag that begins it. If all of them
+    /// print only white space, it is removed.
     pub(super) fn branches(
         &mut self,
         tag: Tag,
@@ -108,7 +108,7 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// The one body of a block, with its white space.
+    /// Parses the only body of a block. Its white space is kept.
     pub(super) fn body(&mut self, tag: Tag, end: &str) -> Result<Body> {
         let branches = self.all_branches(tag, &[], end)?;
         Ok(branches
@@ -118,7 +118,7 @@ impl<'p> Parser<'p> {
             .unwrap_or_default())
     }
 
-    /// The parts of a host's block, divided by the tags that only the host knows. Nothing if the end
+    /// Parses a host's block, divided by the tags that only the block knows. Returns nothing if the end
     /// is missing.
     pub(super) fn host_parts(&mut self, tag: Tag, end: &str) -> Result<Option<Vec<(Tag, Body)>>> {
         self.enter(tag, true)?;
@@ -160,7 +160,7 @@ impl<'p> Parser<'p> {
         self.source.error(tag.all, &problem)
     }
 
-    /// Everything up to one of these tags, which is taken too, or to the end.
+    /// Parses up to one of these tags, which is consumed, or to the end of the source.
     fn until(&mut self, ends: &[&str]) -> Result<(Body, Option<Tag>)> {
         let mut body = Body {
             elements: Vec::new(),
@@ -207,7 +207,7 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    /// One tag. Whether it is one that the host's block around it has to know.
+    /// Parses a tag. Returns whether it is unknown and left to the host's block around it.
     fn tag(&mut self, body: &mut Body, tag: Tag, name: &str) -> Result<bool> {
         let parsed = match name {
             "#" => {
@@ -252,7 +252,7 @@ impl<'p> Parser<'p> {
         Ok(false)
     }
 
-    /// `{% liquid … %}`: its tags become part of the body around it.
+    /// Parses `{% liquid … %}` into the body around it.
     fn liquid(&mut self, body: &mut Body, tag: Tag) -> Result<()> {
         let lines = Scanner::lines(self.source.clone(), tag.markup);
         self.enter(tag, false)?;
@@ -311,7 +311,7 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    /// A comment goes tag by tag, counts the comments in it, and reads over `raw`.
+    /// Skips a comment tag by tag, with the comments and `raw` blocks in it.
     fn comment(&mut self, tag: Tag) -> Result<()> {
         let mut depth = 1;
         while depth > 0 {
@@ -364,7 +364,7 @@ impl<'p> Parser<'p> {
         self.source.error(tag.name, &problem)
     }
 
-    /// Fails for a text that is not closed, with its line.
+    /// Fails if a string is not closed.
     pub(super) fn check_quotes(&self, span: Span) -> Result<()> {
         let text = self.source.get(span);
         let Some(quote) = open_quote(text) else {

@@ -7,9 +7,9 @@ use super::source::{Source, Span};
 /// A piece of a template.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Piece {
-    /// Printed as it is.
+    /// Text, which is printed.
     Text(Span),
-    /// `{{ … }}`: all of it, and what stands between the braces.
+    /// `{{ … }}`, and the part between the braces.
     Output { all: Span, markup: Span },
     /// `{% name markup %}`, or a line of a `liquid` block.
     Tag(Tag),
@@ -22,7 +22,7 @@ pub(super) struct Tag {
     pub(super) markup: Span,
 }
 
-/// Where the pieces come from.
+/// What is scanned.
 #[derive(Clone, Copy, Debug)]
 enum Mode {
     Document,
@@ -36,7 +36,7 @@ pub(super) struct Scanner {
     mode: Mode,
     at: usize,
     end: usize,
-    /// The piece before ended with `-`.
+    /// Whether the last piece ended with `-`.
     trim: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || c == '\u{FEFF}'
 }
 
-/// What `-` removes around a tag: what Ruby's `strip` removes.
+/// White space that `-` removes around a tag, and `strip` in strings: Ruby's.
 pub(super) fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{B}' | '\u{C}' | '\0')
 }
@@ -109,7 +109,8 @@ impl Scanner {
         self.markup(rest, true).map(Some)
     }
 
-    /// The next tag of a comment, whatever stands before it. No quote protects its end.
+    /// Returns the next tag of a comment. Text and output before it are skipped, and quotes do not
+    /// protect its end.
     pub(super) fn next_of_comment(&mut self) -> Result<Option<Tag>> {
         if self.is_liquid() {
             return Ok(match self.next_line() {
@@ -129,7 +130,7 @@ impl Scanner {
         }
     }
 
-    /// A piece that begins with two braces, or a brace and a percent sign.
+    /// Reads an output or a tag.
     fn markup(&mut self, rest: &str, quotes: bool) -> Result<Piece> {
         let start = self.at;
         let output = rest.starts_with("{{");
@@ -172,8 +173,7 @@ impl Scanner {
         None
     }
 
-    /// Skips to the tag of this name, which may hold nothing else, and gives the text before it.
-    /// Nothing in between is read.
+    /// Skips to the tag of this name without arguments, and returns the text before it.
     pub(super) fn verbatim(&mut self, end: &str) -> Option<Span> {
         let start = self.at;
         while self.at < self.end {
@@ -206,7 +206,7 @@ impl Scanner {
     }
 }
 
-/// The first `{{` or `{%`.
+/// Finds the first `{{` or `{%`.
 fn markup_begin(text: &str) -> Option<usize> {
     let mut from = 0;
     while let Some(at) = text[from..].find('{') {
@@ -219,9 +219,8 @@ fn markup_begin(text: &str) -> Option<usize> {
     None
 }
 
-/// Where the markup ends: before the first `close`, as in Ruby. Only if that leaves a string open,
-/// and the string and the markup end on the same line, it is what the engine takes it for: a string
-/// with `close` in it.
+/// Finds the end of the markup: before the first `close`, as in Ruby. If that leaves a string open, and
+/// both the string and the markup end on the same line, `close` is part of the string, as in the engine.
 fn markup_end(text: &str, close: &str, quotes: bool) -> Option<usize> {
     let first = text.find(close)?;
     let inner = &text[..first];
@@ -241,7 +240,7 @@ fn markup_end(text: &str, close: &str, quotes: bool) -> Option<usize> {
     Some(later.unwrap_or(first))
 }
 
-/// The quote of a string that is not closed.
+/// Returns the quote of a string that is not closed.
 pub(super) fn open_quote(text: &str) -> Option<char> {
     let mut open = None;
     for c in text.chars().filter(|c| ['"', '\''].contains(c)) {

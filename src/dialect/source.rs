@@ -45,12 +45,12 @@ impl Source {
         &self.0
     }
 
-    /// The text of a span; nothing for one that is not of this source.
+    /// Returns the text of a span, or nothing if it is not of this source.
     pub(super) fn get(&self, span: Span) -> &str {
         self.0.get(span.range()).unwrap_or_default()
     }
 
-    /// The beginning of the character that this byte is of.
+    /// Returns the start of the character that contains this byte.
     pub(super) fn floor(&self, at: usize) -> usize {
         let mut at = at.min(self.0.len());
         while !self.0.is_char_boundary(at) {
@@ -59,7 +59,8 @@ impl Source {
         at
     }
 
-    /// Line and column of a byte, both counted from 1, the column in characters, as the engine does.
+    /// Returns line and column of a byte, both counted from 1, the column in characters, as in the
+    /// engine's errors.
     pub(super) fn line_column(&self, at: usize) -> (usize, usize) {
         let before = self.0.get(..at).unwrap_or(&self.0);
         let line = before.matches('\n').count() + 1;
@@ -68,7 +69,7 @@ impl Source {
         (line, column)
     }
 
-    /// A syntax error, drawn as the engine draws its own.
+    /// Makes a syntax error, formatted like the engine's.
     pub(super) fn error(&self, span: Span, problem: &str) -> Error {
         Error::with_msg(self.draw(span, problem))
     }

@@ -12,7 +12,7 @@ use super::host;
 use super::parse::{Parsed, Parser};
 use super::scan::Tag;
 
-/// All names, for a message about an unknown one.
+/// The names of all tags, for the message about an unknown one.
 pub(super) const NAMES: &[&str] = &[
     "assign",
     "break",
@@ -43,7 +43,7 @@ pub(super) const NAMES: &[&str] = &[
     "unless",
 ];
 
-/// Parses a tag of the dialect; nothing if the name is not one of its tags.
+/// Parses a tag of the dialect. Returns nothing if it has no tag of this name.
 pub(super) fn parse(parser: &mut Parser<'_>, tag: Tag, name: &str) -> Result<Option<Parsed>> {
     let parsed = match name {
         "if" => conditions::parse_if(parser, tag, "endif")?,

@@ -6,14 +6,13 @@ use std::fmt::Write as _;
 use liquid_core::model::{ArrayView, KStringCow, ObjectView, ScalarCow};
 use liquid_core::{Error, Result, Value, ValueCow, ValueView};
 
-/// A value by its type. Views of a host may answer as several types: nil counts first, an object
-/// last.
+/// A value by its type. A host's view may answer as several types: nil is tried first, an object last.
 pub(super) enum Kind<'v> {
     Nil,
     Bool(bool),
     Int(i64),
     Float(f64),
-    Text(Cow<'v, str>),
+    String(Cow<'v, str>),
     Date(ScalarCow<'v>),
     Array(&'v dyn ArrayView),
     Object(&'v dyn ObjectView),
@@ -30,12 +29,12 @@ pub(super) fn kind(value: &dyn ValueView) -> Kind<'_> {
         return Kind::Array(items);
     }
     if value.is_state() {
-        return Kind::Text(Cow::Borrowed(""));
+        return Kind::String(Cow::Borrowed(""));
     }
     value.as_object().map_or(Kind::Nil, Kind::Object)
 }
 
-/// By the name of the type: the scalar's own conversions also parse texts.
+/// Decides by the name of the type: the scalar's own conversions also parse strings.
 fn scalar_kind(scalar: ScalarCow<'_>) -> Kind<'_> {
     let kind = match scalar.type_name() {
         "string" => None,
@@ -44,7 +43,7 @@ fn scalar_kind(scalar: ScalarCow<'_>) -> Kind<'_> {
         "boolean" => scalar.to_bool().map(Kind::Bool),
         _ => return Kind::Date(scalar),
     };
-    kind.unwrap_or_else(|| Kind::Text(scalar.into_cow_str()))
+    kind.unwrap_or_else(|| Kind::String(scalar.into_cow_str()))
 }
 
 impl Kind<'_> {
@@ -57,8 +56,8 @@ impl Kind<'_> {
     }
 }
 
-/// A view that is an array by its type's name, and shows only an object: the host wants every path
-/// below it to end in nil. The array is what it is as a value.
+/// Converts a host's view that is an array by its type name, but shows only an object, so that every
+/// path below it ends in nil.
 pub(super) fn settle(value: ValueCow<'_>) -> ValueCow<'_> {
     match value {
         ValueCow::Borrowed(view)
@@ -76,7 +75,7 @@ pub(super) fn truthy(value: &dyn ValueView) -> bool {
 
 pub(super) fn is_empty(value: &dyn ValueView) -> bool {
     match kind(value) {
-        Kind::Text(text) => text.is_empty(),
+        Kind::String(text) => text.is_empty(),
         Kind::Array(items) => items.size() == 0,
         Kind::Object(object) => object.size() == 0,
         _ => false,
@@ -86,7 +85,7 @@ pub(super) fn is_empty(value: &dyn ValueView) -> bool {
 pub(super) fn is_blank(value: &dyn ValueView) -> bool {
     match kind(value) {
         Kind::Nil | Kind::Bool(false) => true,
-        Kind::Text(text) => text.chars().all(char::is_whitespace),
+        Kind::String(text) => text.chars().all(char::is_whitespace),
         Kind::Array(_) | Kind::Object(_) => is_empty(value),
         _ => false,
     }
@@ -97,7 +96,7 @@ pub(super) fn equal(left: &dyn ValueView, right: &dyn ValueView) -> bool {
         (Kind::Nil, Kind::Nil) => true,
         (Kind::Bool(left), Kind::Bool(right)) => left == right,
         (Kind::Int(left), Kind::Int(right)) => left == right,
-        (Kind::Text(left), Kind::Text(right)) => left == right,
+        (Kind::String(left), Kind::String(right)) => left == right,
         (Kind::Date(left), Kind::Date(right)) => left == right,
         (Kind::Array(left), Kind::Array(right)) => {
             left.size() == right.size()
@@ -126,39 +125,39 @@ pub(super) fn contains(whole: &dyn ValueView, part: &dyn ValueView) -> bool {
         return false;
     }
     match kind(whole) {
-        Kind::Text(whole) => whole.contains(&*text(part)),
+        Kind::String(whole) => whole.contains(&*text(part)),
         Kind::Array(items) => items.values().any(|item| equal(item, part)),
         Kind::Object(object) => match kind(part) {
-            Kind::Text(key) => object.contains_key(&key),
+            Kind::String(key) => object.contains_key(&key),
             _ => false,
         },
         _ => false,
     }
 }
 
-/// The bound of a range.
+/// Converts the bound of a range.
 pub(super) fn range_bound(value: &dyn ValueView) -> Result<i64> {
     match kind(value) {
         Kind::Nil => Ok(0),
         Kind::Int(number) => Ok(number),
         Kind::Float(number) => Ok(number as i64),
-        Kind::Text(text) => Ok(leading_integer(&text)),
+        Kind::String(text) => Ok(leading_integer(&text)),
         _ => Err(expected("a whole number as the bound of a range", value)),
     }
 }
 
-/// A whole number, or a text that is one.
+/// Converts a number, or a string that is a whole number.
 pub(super) fn integer(value: &dyn ValueView) -> Result<i64> {
     let number = match kind(value) {
         Kind::Int(number) => Some(number),
         Kind::Float(number) => Some(number as i64),
-        Kind::Text(text) => text.trim().parse().ok(),
+        Kind::String(text) => text.trim().parse().ok(),
         _ => None,
     };
     number.ok_or_else(|| expected("a whole number", value))
 }
 
-/// Ruby's `to_i`: the digits that a text begins with.
+/// Ruby's `to_i`: the digits at the start of a string.
 pub(super) fn leading_integer(text: &str) -> i64 {
     let text = text.trim_start();
     let sign = usize::from(text.starts_with(['-', '+']));
@@ -173,12 +172,12 @@ pub(super) fn leading_integer(text: &str) -> i64 {
     })
 }
 
-/// "expected a whole number, found an array".
+/// Makes an error such as "expected a whole number, found an array".
 pub(super) fn expected(what: &str, found: &dyn ValueView) -> Error {
     Error::with_msg(format!("expected {what}, found {}", article(found)))
 }
 
-/// The items of an array, or of what Ruby makes one of; an object's are pairs, by name.
+/// Returns the members of an object as pairs, sorted by name.
 pub(super) fn pairs(object: &dyn ObjectView) -> Vec<Value> {
     let mut entries: Vec<_> = object.iter().collect();
     entries.sort_by(|(left, _), (right, _)| left.as_str().cmp(right.as_str()));
@@ -196,7 +195,7 @@ pub(super) fn text(value: &dyn ValueView) -> Cow<'_, str> {
         Kind::Bool(false) => Cow::Borrowed("false"),
         Kind::Int(number) => Cow::Owned(number.to_string()),
         Kind::Float(number) => Cow::Owned(float(number)),
-        Kind::Text(text) => text,
+        Kind::String(text) => text,
         Kind::Date(date) => Cow::Owned(date.into_string().into_string()),
         Kind::Array(_) | Kind::Object(_) => {
             let mut shown = String::new();
@@ -206,10 +205,10 @@ pub(super) fn text(value: &dyn ValueView) -> Cow<'_, str> {
     }
 }
 
-/// What `{{ }}` prints: an array's items run together.
+/// Prints a value as `{{ }}` does: the items of an array run together.
 pub(super) fn print(value: &dyn ValueView, out: &mut dyn std::io::Write) -> Result<()> {
     let written = match kind(value) {
-        Kind::Text(text) => out.write_all(text.as_bytes()),
+        Kind::String(text) => out.write_all(text.as_bytes()),
         Kind::Int(number) => write!(out, "{number}"),
         Kind::Array(items) => return items.values().try_for_each(|item| print(item, out)),
         _ => out.write_all(text(value).as_bytes()),
@@ -221,7 +220,7 @@ pub(super) fn print(value: &dyn ValueView, out: &mut dyn std::io::Write) -> Resu
 fn inspect(value: &dyn ValueView, out: &mut String) {
     match kind(value) {
         Kind::Nil => out.push_str("nil"),
-        Kind::Text(text) => {
+        Kind::String(text) => {
             out.push('"');
             for c in text.chars() {
                 match c {
@@ -295,29 +294,29 @@ pub(super) fn float(number: f64) -> String {
     format!("{number:?}")
 }
 
-/// "an array", for messages.
+/// The type with its article, for messages.
 pub(super) fn article(value: &dyn ValueView) -> &'static str {
     match kind(value) {
         Kind::Nil => "nil",
         Kind::Bool(_) => "a boolean",
         Kind::Int(_) => "a whole number",
         Kind::Float(_) => "a number with a fraction",
-        Kind::Text(_) => "a text",
+        Kind::String(_) => "a string",
         Kind::Date(_) => "a date",
         Kind::Array(_) => "an array",
         Kind::Object(_) => "an object",
     }
 }
 
-/// A text that two values share only if Ruby takes them for the same key: 1 is not 1.0.
+/// Returns a string that only values have in common that are the same key in Ruby: 1 is not 1.0.
 pub(super) fn identity(value: &dyn ValueView) -> String {
     let mut identity = String::new();
     inspect(value, &mut identity);
     identity
 }
 
-/// How deep arrays and objects nest that a template makes: whatever walks them takes a part of the
-/// stack for each level. As deep as JSON is read.
+/// The deepest arrays and objects that a template may make: walking and dropping them takes a part of
+/// the stack for each level. serde_json reads JSON to the same depth.
 const DEEPEST: usize = 128;
 
 /// Fails for a value that nests too deep.

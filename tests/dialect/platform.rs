@@ -75,7 +75,7 @@ fn members_are_assigned() {
     all_fail(&[
         (
             "{% assign t = 'a' %}{% assign t.x = 1 %}",
-            "expected an object or an array, found a text",
+            "expected an object or an array, found a string",
         ),
         (
             "{% assign xs = [1] %}{% assign xs['k'] = 1 %}",
@@ -174,7 +174,7 @@ fn json_is_read_from_a_block() {
         ],
     );
     let error = render("{% parse_json u %}{ \"secret\": }{% endparse_json %}").unwrap_err();
-    assert!(error.contains("the body is no JSON"), "{error}");
+    assert!(error.contains("the body is not JSON"), "{error}");
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn filters_of_arrays_and_objects() {
     );
     all_fail(&[(
         "{{ 'a' | array_add: 1 }}",
-        "expected an array, found a text",
+        "expected an array, found a string",
     )]);
 }
 

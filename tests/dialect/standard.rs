@@ -308,7 +308,7 @@ fn filters_of_liquid_5_13() {
             "{{ 'a' | default: 1, allow: true }}",
             "expected `allow_false`, found `allow`",
         ),
-        ("{{ 'a' | base64_decode }}", "the text is no Base64"),
+        ("{{ 'a' | base64_decode }}", "the string is not Base64"),
         (
             "{{ 'b,1' | split: ',' | map: 'x' | concat: 1 }}",
             "expected an array to concat, found a whole number",
@@ -330,7 +330,7 @@ fn sorting_knows_no_order_between_types() {
         ],
     );
     let error = render_with("{{ mixed | sort }}", &[], globals).unwrap_err();
-    assert!(error.contains("can't sort numbers and texts"), "{error}");
+    assert!(error.contains("can't sort numbers and strings"), "{error}");
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn conditions_are_ruby_s() {
     all_fail(&[
         (
             "{% if 'a' < 1 %}{% endif %}",
-            "can't compare a text with a number",
+            "can't compare a string with a number",
         ),
         (
             "{% if a = b %}{% endif %}",
@@ -503,7 +503,7 @@ fn loops_go_over_what_ruby_does() {
         ("{% for x of xs %}{% endfor %}", "expected `in`, found `of`"),
         (
             "{% for x in (1..3) limit: 'a' %}{% endfor %}",
-            "expected a whole number, found a text",
+            "expected a whole number, found a string",
         ),
     ]);
 }
@@ -535,6 +535,7 @@ fn partials_take_arguments_as_ruby_does() {
         ("item", "<{{ item.n }}{{ forloop.index }}>"),
         ("items", "<{{ items }}>"),
         ("dir/card", "({{ card }}{{ outer }})"),
+        ("cycles", "{% cycle 'a', 'b' %}"),
         ("leak", "{% assign leaked = 'yes' %}"),
         ("stop", "{{ x }}{% break %}never"),
     ];
@@ -565,6 +566,14 @@ fn partials_take_arguments_as_ruby_does() {
         (
             "{% for x in (1..3) %}{% include 'stop' %}{% endfor %}{% for x in (1..3) %}{% render 'stop', x: x %}{% endfor %}",
             "1123",
+        ),
+        (
+            "{% cycle 'a', 'b' %}{% render 'cycles' %}{% cycle 'a', 'b' %}",
+            "aab",
+        ),
+        (
+            "{% for x in (1..2) %}{% render 'stop', x: x %}{% include 'p', a: x %}{% endfor %}",
+            "1[1]2[2]",
         ),
         (
             "{% assign name = 'p' %}{% include name, with: 1, a: 2 %}",

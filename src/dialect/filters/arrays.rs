@@ -35,12 +35,12 @@ fn array<'v>(items: impl IntoIterator<Item = &'v dyn ValueView>) -> Result<Value
 fn property<'v>(item: &'v dyn ValueView, property: &dyn ValueView) -> Result<Option<ValueCow<'v>>> {
     let refuse = || {
         Error::with_msg(format!(
-            "can't select the property `{}` of a number or a text",
+            "can't select the property `{}` of a number or a string",
             values::text(property)
         ))
     };
     match (kind(item), kind(property)) {
-        (Kind::Object(object), Kind::Text(key)) => {
+        (Kind::Object(object), Kind::String(key)) => {
             let found = object.get(&key);
             Ok(Some(found.map_or(ValueCow::Borrowed(&NIL), |found| {
                 values::settle(ValueCow::Borrowed(found))
@@ -48,12 +48,12 @@ fn property<'v>(item: &'v dyn ValueView, property: &dyn ValueView) -> Result<Opt
         }
         (Kind::Object(_), _) => Ok(Some(ValueCow::Borrowed(&NIL))),
         // A part of the text, if it is in it.
-        (Kind::Text(whole), Kind::Text(part)) => Ok(Some(if whole.contains(&*part) {
+        (Kind::String(whole), Kind::String(part)) => Ok(Some(if whole.contains(&*part) {
             ValueCow::Owned(Value::scalar(part.into_owned()))
         } else {
             ValueCow::Borrowed(&NIL)
         })),
-        (Kind::Text(_) | Kind::Int(_), _) => Err(refuse()),
+        (Kind::String(_) | Kind::Int(_), _) => Err(refuse()),
         _ => Ok(None),
     }
 }
@@ -191,7 +191,7 @@ fn end(input: &dyn ValueView, first: bool) -> Value {
             let item = if first { items.first() } else { items.last() };
             item.map_or(Value::Nil, |item| item.to_value())
         }
-        Kind::Text(text) => {
+        Kind::String(text) => {
             let mut chars = text.chars();
             let c = if first {
                 chars.next()
@@ -210,7 +210,7 @@ fn end(input: &dyn ValueView, first: bool) -> Value {
 
 pub(super) fn size(call: &Call<'_>) -> Result<Value> {
     let size = match kind(call.input) {
-        Kind::Text(text) => text.chars().count() as i64,
+        Kind::String(text) => text.chars().count() as i64,
         Kind::Array(items) => items.size(),
         Kind::Object(object) => object.size(),
         // As the engine has it; in Ruby a number's size is that of its memory.
@@ -260,7 +260,7 @@ fn check_comparable(keyed: &[Keyed<'_>]) -> Result<()> {
         let class = match kind(key.as_view()) {
             Kind::Nil => continue,
             Kind::Int(_) | Kind::Float(_) => "numbers",
-            Kind::Text(_) => "texts",
+            Kind::String(_) => "strings",
             Kind::Date(_) => "dates",
             _ if keyed.len() == 1 => continue,
             Kind::Bool(_) => "booleans",
@@ -269,7 +269,7 @@ fn check_comparable(keyed: &[Keyed<'_>]) -> Result<()> {
         let other = seen.replace(Some(class)).unwrap_or(class);
         if other != class || ["booleans", "objects"].contains(&class) {
             return Err(Error::with_msg(format!(
-                "can't sort {other} and {class}: expected only numbers, only texts or only dates"
+                "can't sort {other} and {class}: expected only numbers, only strings or only dates"
             )));
         }
     }
@@ -284,7 +284,7 @@ fn compare(left: &dyn ValueView, right: &dyn ValueView, fractions: bool) -> Orde
         (Kind::Nil, _) => Ordering::Greater,
         (_, Kind::Nil) => Ordering::Less,
         (Kind::Int(left), Kind::Int(right)) if !fractions => left.cmp(&right),
-        (Kind::Text(left), Kind::Text(right)) => left.cmp(&right),
+        (Kind::String(left), Kind::String(right)) => left.cmp(&right),
         (Kind::Date(left), Kind::Date(right)) => date_key(&left).cmp(&date_key(&right)),
         (left, right) => {
             let number = |kind: Kind<'_>| kind.number().unwrap_or_default();

@@ -35,14 +35,14 @@ fn encode_with(call: &Call<'_>, engine: &GeneralPurpose) -> Result<Value> {
     let input = values::text(call.input);
     let mut encoded = vec![0; input.len().div_ceil(3) * 4];
     let length = engine.encode_slice(input.as_bytes(), &mut encoded);
-    encoded.truncate(length.map_err(|_| Error::with_msg("the text is too long"))?);
+    encoded.truncate(length.map_err(|_| Error::with_msg("the string is too long"))?);
     text(String::from_utf8_lossy(&encoded))
 }
 
 fn decode_with(input: &str, engine: &GeneralPurpose) -> Result<Value> {
     let mut decoded = vec![0; input.len() / 4 * 3 + 3];
     let length = engine.decode_slice(input.as_bytes(), &mut decoded);
-    decoded.truncate(length.map_err(|_| Error::with_msg("the text is no Base64"))?);
+    decoded.truncate(length.map_err(|_| Error::with_msg("the string is not Base64"))?);
     let decoded = String::from_utf8(decoded);
-    text(decoded.map_err(|_| Error::with_msg("the decoded bytes are no UTF-8 text"))?)
+    text(decoded.map_err(|_| Error::with_msg("the decoded bytes are not UTF-8"))?)
 }

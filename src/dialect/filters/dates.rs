@@ -28,7 +28,7 @@ fn moment(value: &dyn ValueView) -> Option<DateTime> {
             (Some(moment), _) => return Some(moment),
             (None, date) => date?.midnight().assume_utc(),
         },
-        Kind::Text(text) => return parse(text.trim()),
+        Kind::String(text) => return parse(text.trim()),
         _ => return None,
     };
     Some(engine(moment))

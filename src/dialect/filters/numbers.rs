@@ -73,12 +73,12 @@ impl Decimal {
 }
 
 impl Number {
-    /// Ruby Liquid's `to_number`: whatever is no number counts as 0.
+    /// Ruby Liquid's `to_number`: anything but a number counts as 0.
     pub(super) fn of(value: &dyn ValueView) -> Self {
         match kind(value) {
             Kind::Int(number) => Self::Int(number),
             Kind::Float(number) => Self::from_float(number),
-            Kind::Text(text) => {
+            Kind::String(text) => {
                 let text = text.trim();
                 let digits = text.strip_prefix('-').unwrap_or(text);
                 let is_decimal = digits.split_once('.').is_some_and(|(whole, fraction)| {

@@ -35,7 +35,7 @@ pub(super) fn parse_if(parser: &mut Parser<'_>, tag: Tag, end: &str) -> Result<P
     let mut otherwise = None;
     for (begin, body) in parsed {
         blank &= body.blank;
-        // Whatever follows an `else` is never reached.
+        // Branches after an `else` are never reached.
         if otherwise.is_some() {
             continue;
         }

@@ -23,7 +23,7 @@ struct Collection {
     limit: Option<Expr>,
     offset: Offset,
     reversed: bool,
-    /// `item-products`: `forloop.name`, and what `offset: continue` goes by.
+    /// `item-products`: `forloop.name`, and the key of `offset: continue`.
     name: KString,
 }
 
@@ -178,7 +178,7 @@ impl Collection {
                 pairs.map(ValueCow::Owned).collect()
             }
             // A text is one item, also behind an offset.
-            Kind::Text(text) if !text.is_empty() => vec![ValueCow::Borrowed(value.as_view())],
+            Kind::String(text) if !text.is_empty() => vec![ValueCow::Borrowed(value.as_view())],
             _ => Vec::new(),
         };
         if self.reversed {
@@ -384,7 +384,7 @@ fn to_i(value: &dyn ValueView) -> Result<i64> {
         Kind::Nil => Ok(0),
         Kind::Int(number) => Ok(number),
         Kind::Float(number) => Ok(number as i64),
-        Kind::Text(text) => Ok(values::leading_integer(&text)),
+        Kind::String(text) => Ok(values::leading_integer(&text)),
         _ => Err(values::expected("a whole number", value)),
     }
 }

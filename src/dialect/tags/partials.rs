@@ -71,7 +71,7 @@ impl Call {
     fn name(&self, runtime: &dyn Runtime) -> Result<String> {
         let name = self.partial.evaluate(runtime)?;
         match kind(name.as_view()) {
-            Kind::Text(name) => Ok(name.into_owned()),
+            Kind::String(name) => Ok(name.into_owned()),
             _ => Err(values::expected("the name of a partial", name.as_view())),
         }
     }

@@ -31,7 +31,7 @@ impl Node for ParseJson {
         let (text, flow) = self.body.capture(scope)?;
         let json: serde_json::Value = serde_json::from_str(&text).map_err(|why| {
             // The reason has line and column, and nothing of the text.
-            Error::with_msg(format!("`parse_json`: the body is no JSON: {why}"))
+            Error::with_msg(format!("`parse_json`: the body is not JSON: {why}"))
         })?;
         self.target.set(scope.runtime, from_json(json))?;
         Ok(flow)

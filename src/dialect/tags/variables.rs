@@ -69,7 +69,7 @@ impl Target {
             let key = member.evaluate(runtime)?;
             keys.push(key.ok_or_else(|| {
                 Error::with_msg(format!(
-                    "can't set a member of `{}`: the key is nil, an array or an object, expected a text or a number",
+                    "can't set a member of `{}`: the key is nil, an array or an object, expected a string or a number",
                     self.name
                 ))
             })?);

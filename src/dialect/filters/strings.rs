@@ -1,4 +1,4 @@
-//! Filters on texts.
+//! Filters on strings.
 
 use std::borrow::Cow;
 
@@ -195,7 +195,7 @@ pub(super) fn url_decode(call: &Call<'_>) -> Result<Value> {
         });
     }
     let decoded = String::from_utf8(decoded);
-    text(decoded.map_err(|_| Error::with_msg("the decoded bytes are no UTF-8 text"))?)
+    text(decoded.map_err(|_| Error::with_msg("the decoded bytes are not UTF-8"))?)
 }
 
 /// The tags and blocks that [`strip_html`] takes out. Each search goes on where the one before
