@@ -16,6 +16,8 @@ use liquid_core::{
     ValueView,
 };
 
+use smallvec::SmallVec;
+
 use super::values;
 
 /// The definition of a filter.
@@ -32,7 +34,7 @@ pub(super) struct Standard {
 /// One application of a filter.
 pub(super) struct Call<'c> {
     input: &'c dyn ValueView,
-    arguments: Vec<ValueCow<'c>>,
+    arguments: SmallVec<[ValueCow<'c>; 2]>,
     keywords: Vec<(&'c str, ValueCow<'c>)>,
 }
 
