@@ -25,6 +25,14 @@ fn literals_are_arrays_and_objects() {
                 "{{ xs | concat: [2, 3] | join: ',' }} {{ ['a', 'b'] | join: '+' }}",
                 "1,2,3 a+b",
             ),
+            (
+                "{% assign x = no | default: [] %}{{ x | size }}{% assign h = no | default: {} %}{% assign h.k = 1 %}{{ h.k }}",
+                "01",
+            ),
+            (
+                "{{ xs | concat: [b, [2]] | join }}{{ no | default: xs[no] | default: [b] }}",
+                "1 x 2x",
+            ),
             // Without a comma a bracket is a look-up, as in Ruby.
             ("{{ ['b'] }} {{ [b] }}", "x "),
             ("{% for x in ['a', b] %}{{ x }}{% endfor %}", "ax"),
