@@ -83,9 +83,11 @@ pub fn translate(source: &str) -> Cow<'_, str> {
 pub trait DialectExt {
     /// The tags and filters of the dialect, for [translated](translate) sources.
     ///
-    /// Call it after `with_stdlib()` or `stdlib()`, whose filters it replaces; the host's own filters
-    /// come after it. In translated sources the dialect's own tags replace any tag that is
-    /// registered under a name of the standard library's; all other tags and blocks are the host's.
+    /// - Call it after `with_stdlib()` or `stdlib()`, whose filters it replaces, or without them: it
+    ///   needs nothing of the standard library.
+    /// - Register your own filters after it.
+    /// - In translated sources the dialect's own tags replace any tag that is registered under a name of
+    ///   the standard library's. All other tags and blocks are the host's.
     ///
     /// ```
     /// use liquid_session::dialect::{DialectExt as _, translate};

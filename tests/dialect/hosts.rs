@@ -423,3 +423,15 @@ fn what_a_host_refuses_has_its_place() {
         assert!(!error.contains("__dialect"), "{template}: {error}");
     }
 }
+
+/// Each body is parsed once: were it parsed again at every level, this would not end.
+#[test]
+fn host_s_blocks_nest() {
+    let depth = 90;
+    let template = format!(
+        "{}{{{{ o.a }}}}{}",
+        "{% attempt %}{% if true %}".repeat(depth / 2),
+        "{% endif %}{% rescue %}no{% endattempt %}".repeat(depth / 2)
+    );
+    assert_eq!(render(&template).as_deref(), Ok("1"));
+}

@@ -1,5 +1,6 @@
 //! Liquid 5.13: tags, conditions, unknown names, filters.
 
+use liquid_session::dialect::{DialectExt as _, translate};
 use serde_json::json;
 
 use super::{all_fail, all_print, render_with};
@@ -586,4 +587,12 @@ fn partials_take_arguments_as_ruby_does() {
     let error = render_with("\n{% include 'none' %}", &partials, globals).unwrap_err();
     assert!(error.contains("requested partial=none"), "{error}");
     assert!(error.contains("line 2: {% include 'none' %}"), "{error}");
+}
+
+#[test]
+fn the_dialect_needs_no_standard_library() {
+    let parser = liquid::ParserBuilder::new().dialect().build().unwrap();
+    let source = "{% liquid\n  assign xs = 'b,a' | split: ',' | sort\n  for x in xs\n    echo x | upcase\n  endfor\n%}";
+    let page = parser.parse(&translate(source)).unwrap();
+    assert_eq!(page.render(&liquid::Object::new()).unwrap(), "AB");
 }
