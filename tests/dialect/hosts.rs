@@ -11,9 +11,9 @@ use liquid_core::{
 };
 use liquid_session::dialect::{DialectExt as _, Translated, translate};
 
-/// `{% say value, name: value %}`.
+/// `{% say value, name: value %}`, under any name.
 #[derive(Clone, Debug)]
-struct Say;
+struct Say(&'static str);
 
 #[derive(Debug)]
 struct Said(Vec<Expression>);
@@ -30,7 +30,7 @@ impl Renderable for Said {
 
 impl TagReflection for Say {
     fn tag(&self) -> &str {
-        "say"
+        self.0
     }
 
     fn description(&self) -> &str {
@@ -324,7 +324,8 @@ impl ObjectView for Context {
 fn render(template: &str) -> std::result::Result<String, String> {
     let parser = liquid::ParserBuilder::with_stdlib()
         .dialect()
-        .tag(Say)
+        .tag(Say("say"))
+        .tag(Say("log"))
         .block(Attempt)
         .block(Query)
         .build()
@@ -340,6 +341,8 @@ fn render(template: &str) -> std::result::Result<String, String> {
 fn a_host_s_tag_sees_the_dialect_s_values() {
     for (template, expected) in [
         ("{% say o.a, no, o.no.x %}", "<1><><>"),
+        // The host's own takes the place of platformOS's.
+        ("{% log o.a %}", "<1>"),
         ("{% say [1, 2], name: { \"k\": o.a } %}", "<12><k1>"),
         ("{%\tsay\u{A0}'a\tb' %}", "<a\tb>"),
         (
