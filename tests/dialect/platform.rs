@@ -115,6 +115,10 @@ fn a_function_gives_what_it_returns() {
         ("nothing", "text"),
         ("through", "{% include 'inner' %}{% return 'outer' %}"),
         ("inner", "{% return 'inner' %}"),
+        (
+            "leaves",
+            "{% for i in (1..3) %}{% include 'inner' %}{% endfor %}{% return 'outer' %}",
+        ),
         ("sees", "{% return seen %}"),
         ("condition", "{% return a == 1 or b %}"),
         (
@@ -131,6 +135,7 @@ fn a_function_gives_what_it_returns() {
             "[]",
         ),
         ("{% function x = 'through' %}{{ x }}", "inner"),
+        ("{% function x = 'leaves' %}{{ x }}", "inner"),
         (
             "{% assign seen = 1 %}{% function x = 'sees' %}[{{ x }}]{% function x = 'sees', seen: 2 %}[{{ x }}]",
             "[][2]",

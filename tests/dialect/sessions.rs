@@ -118,6 +118,7 @@ fn a_session_takes_literals_and_odd_names() {
             "{% session t = 'Ärger' %}{{ context.session.t.size }}{{ context.session.t.first }}{{ context.session.no.size }}",
             "5Ä",
         ),
+        ("{% session a = 1 %}[{{ context.session.first }}]", "[]"),
         (
             "{% session xs = 'a,b' | split: ',' %}{{ context.session.xs.size }}{{ context.session.xs.last }}{{ context.session.xs | size }}{{ context.session.size }}",
             "2b21",
