@@ -21,65 +21,64 @@ fn clock() -> Duration {
     }
 }
 
-/// The time of the fastest of a few runs.
-fn time(run: impl Fn()) -> Duration {
-    let once = || {
-        let begun = clock();
-        run();
-        clock() - begun
+/// Fails unless sixteen short runs take about as long as one that is sixteen times as long: a quadratic
+/// one would take sixteen times as long as they.
+fn assert_linear(name: &str, short: impl Fn(), long: impl Fn()) {
+    let time = |times: u32, run: &dyn Fn()| {
+        let once = || {
+            let begun = clock();
+            (0..times).for_each(|_| run());
+            clock() - begun
+        };
+        (0..3).map(|_| once()).min().unwrap()
     };
-    (0..3).map(|_| once()).min().unwrap()
+    let (short, long) = (time(16, &short), time(1, &long));
+    let limit = short * 4 + Duration::from_millis(50);
+    assert!(long < limit, "{name}: {short:?} in parts, {long:?} at once");
 }
 
-/// Sixteen times the text may take sixty-four times as long, for the sake of a busy machine, but not
-/// 256 times.
-fn assert_linear(name: &str, source: impl Fn(usize) -> String) {
+fn assert_parsing_is_linear(name: &str, source: impl Fn(usize) -> String) {
     let parser = parser(&[]);
     let parse = |source: &str| drop(parser.parse(&translate(source)));
     let (short, long) = (source(500), source(8_000));
-    let (short, long) = (time(|| parse(&short)), time(|| parse(&long)));
-    let limit = short * 64 + Duration::from_millis(50);
-    assert!(
-        long < limit,
-        "{name}: {short:?}, 16 times the text: {long:?}"
-    );
+    assert_linear(name, || parse(&short), || parse(&long));
 }
 
 #[test]
 fn parsing_is_linear() {
-    assert_linear("outputs", |n| "{{ a | plus: 1 }}".repeat(n));
-    assert_linear("tags", |n| "{% assign a = b %}\n".repeat(n));
-    assert_linear("lines", |n| {
+    assert_parsing_is_linear("outputs", |n| "{{ a | plus: 1 }}".repeat(n));
+    assert_parsing_is_linear("tags", |n| "{% assign a = b %}\n".repeat(n));
+    assert_parsing_is_linear("lines", |n| {
         format!("{{% liquid\n{}%}}", "  assign a = b\n".repeat(n))
     });
-    assert_linear("blocks", |n| {
+    assert_parsing_is_linear("blocks", |n| {
         "{% if a %}{% for b in c %}{% endfor %}{% endif %}".repeat(n)
     });
-    assert_linear("white space", |n| {
+    assert_parsing_is_linear("white space", |n| {
         format!("{}{{{{- a }}}}", " \n\t".repeat(n))
     });
-    assert_linear("braces", |n| format!("{}{{{{ a }}}}", "{ {".repeat(n)));
-    assert_linear("quotes", |n| format!("{{{{ {} }}}}", "'\" ".repeat(n)));
-    assert_linear("open quotes", |n| "{{ 'a }}".repeat(n));
-    assert_linear("unclosed outputs", |n| "{{ ".repeat(n));
-    assert_linear("unclosed raw", |n| "{% raw %}{% ".repeat(n));
-    assert_linear("one long line", |n| {
+    assert_parsing_is_linear("braces", |n| format!("{}{{{{ a }}}}", "{ {".repeat(n)));
+    assert_parsing_is_linear("quotes", |n| format!("{{{{ {} }}}}", "'\" ".repeat(n)));
+    assert_parsing_is_linear("open quotes", |n| "{{ 'a }}".repeat(n));
+    assert_parsing_is_linear("unclosed outputs", |n| "{{ ".repeat(n));
+    assert_parsing_is_linear("unclosed raw", |n| "{% raw %}{% ".repeat(n));
+    assert_parsing_is_linear("one long line", |n| {
         format!("{{{{ '{}' }}}}", "a".repeat(n * 10))
     });
-    assert_linear("one long condition", |n| {
+    assert_parsing_is_linear("one long condition", |n| {
         format!("{{% if a{} %}}{{% endif %}}", " and a".repeat(n))
     });
-    assert_linear("one long list", |n| {
+    assert_parsing_is_linear("one long list", |n| {
         format!("{{% assign a = [{}] %}}", "1,".repeat(n))
     });
-    assert_linear("one long path", |n| {
+    assert_parsing_is_linear("one long path", |n| {
         format!("{{{{ a{} }}}}", ".b".repeat(n))
     });
-    assert_linear("comments", |n| "{% comment %}".repeat(n));
-    assert_linear("elsifs", |n| {
+    assert_parsing_is_linear("comments", |n| "{% comment %}".repeat(n));
+    assert_parsing_is_linear("elsifs", |n| {
         format!("{{% if a %}}{}{{% endif %}}", "{% elsif b %}x".repeat(n))
     });
-    assert_linear("arguments", |n| {
+    assert_parsing_is_linear("arguments", |n| {
         format!("{{% render 'p'{} %}}", ", a: 1 stray".repeat(n))
     });
 }
@@ -95,12 +94,7 @@ fn rendering_html_without_tags_is_linear() {
             let page = parser(&[]).parse(&translate(&template)).unwrap();
             move || drop(page.render(&liquid::Object::new()).unwrap())
         };
-        let (short, long) = (time(render(500)), time(render(8_000)));
-        let limit = short * 64 + Duration::from_millis(50);
-        assert!(
-            long < limit,
-            "{unit}: {short:?}, 16 times the text: {long:?}"
-        );
+        assert_linear(unit, render(500), render(8_000));
     }
 }
 

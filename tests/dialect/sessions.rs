@@ -162,7 +162,7 @@ fn partials_see_the_session() {
 fn errors_of_the_session_tag_point_at_the_author_s_text() {
     for (template, place, problem) in [
         (
-            "{% session step == 2 %}",
+            "{% session step == 2 %}{{ a | nope }}",
             "1:17",
             "`=` stores, `==` compares",
         ),
