@@ -211,17 +211,21 @@ impl Text {
                     let string = &source.get(rest)[1..];
                     cursor + 2 + string.find(c).unwrap_or(string.len())
                 }
-                _ if value || c.is_ascii_digit() || ['[', '{'].contains(&c) => {
+                _ if value
+                    || c.is_ascii_digit()
+                    || ['[', '{'].contains(&c)
+                    || is_indexed_value(source, rest) =>
+                {
                     match text.value(source, rest, value, hidden)? {
                         Some(end) => {
                             cursor = end;
                             value = false;
                             continue;
                         }
-                        None => word_end(source, rest),
+                        None => path_end(source, rest),
                     }
                 }
-                _ => word_end(source, rest),
+                _ => path_end(source, rest),
             };
             text.copy(source, (cursor..end).into());
             value = ['=', ':', ','].contains(&c);
@@ -351,4 +355,31 @@ fn word_end(source: &Source, rest: Span) -> usize {
         .find(|c| !(is_word(c) || c == '.'))
         .unwrap_or(text.len());
     rest.start + length.max(first)
+}
+
+/// Like [`word_end`], with the brackets right behind the word.
+fn path_end(source: &Source, rest: Span) -> usize {
+    let word = word_end(source, rest);
+    let behind: Span = (word..rest.end).into();
+    if !source.get(behind).starts_with('[') {
+        return word;
+    }
+    let mut markup = Markup::new(source, behind);
+    match markup.keys(Vec::new()) {
+        Ok(_) => markup.position(),
+        Err(_) => word,
+    }
+}
+
+/// Whether this is a variable with brackets that is read, and not one that is assigned to or named.
+fn is_indexed_value(source: &Source, rest: Span) -> bool {
+    let end = path_end(source, rest);
+    if end == word_end(source, rest) {
+        return false;
+    }
+    let mut behind = Markup::new(source, (end..rest.end).into());
+    match behind.peek() {
+        Some('=') => behind.eat("=="),
+        next => next != Some(':'),
+    }
 }

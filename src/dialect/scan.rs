@@ -224,8 +224,11 @@ fn markup_begin(text: &str) -> Option<usize> {
 fn markup_end(text: &str, close: &str, quotes: bool) -> Option<usize> {
     let first = text.find(close)?;
     let inner = &text[..first];
-    // Comments may hold any quotes.
-    if !quotes || inner.trim_start_matches(is_space).starts_with('#') || inner.contains('\n') {
+    // These take any arguments, with any quotes in them. In all other tags an open string is an error,
+    // so that a longer string can't change what a valid template means.
+    let name = inner.trim_start_matches(is_space);
+    let ignores = ["#", "end", "else", "comment"];
+    if !quotes || ignores.iter().any(|tag| name.starts_with(tag)) || inner.contains('\n') {
         return Some(first);
     }
     let Some(quote) = open_quote(inner) else {

@@ -42,7 +42,7 @@ impl ParseTag for Say {
     fn parse(&self, tokens: TagTokenIter<'_>, _: &Language) -> Result<Box<dyn Renderable>> {
         let mut values = Vec::new();
         for token in tokens {
-            if [",", ":", "name"].contains(&token.as_str()) {
+            if [",", ":", "==", "name"].contains(&token.as_str()) {
                 continue;
             }
             values.push(token.expect_value().into_result_custom_msg("say what?")?);
@@ -341,6 +341,11 @@ fn render(template: &str) -> std::result::Result<String, String> {
 fn a_host_s_tag_sees_the_dialect_s_values() {
     for (template, expected) in [
         ("{% say o.a, no, o.no.x %}", "<1><><>"),
+        ("{% say o['a'], xs[0] xs[no], o[ 'a' ] %}", "<1><1><><1>"),
+        (
+            "{% say xs[o.a] %}{% say o['a'] == xs['first'] %}",
+            "<2><1><1>",
+        ),
         // The host's own takes the place of platformOS's.
         ("{% log o.a %}", "<1>"),
         ("{% say [1, 2], name: { \"k\": o.a } %}", "<12><k1>"),
