@@ -227,8 +227,11 @@ fn markup_end(text: &str, close: &str, quotes: bool) -> Option<usize> {
     // These take any arguments, with any quotes in them. In all other tags an open string is an error,
     // so that a longer string can't change what a valid template means.
     let name = inner.trim_start_matches(is_space);
-    let ignores = ["#", "end", "else", "comment"];
-    if !quotes || ignores.iter().any(|tag| name.starts_with(tag)) || inner.contains('\n') {
+    let ignores = close == "%}"
+        && ["#", "end", "else", "comment"]
+            .iter()
+            .any(|tag| name.starts_with(tag));
+    if !quotes || ignores || inner.contains('\n') {
         return Some(first);
     }
     let Some(quote) = open_quote(inner) else {

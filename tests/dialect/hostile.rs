@@ -184,6 +184,11 @@ fn quotes_and_ends_mean_what_ruby_takes_them_for() {
                 "{{ '}}' }}{{ '%}' }}{{ '{{' }}{% assign a = '%}' %}{{ a }}",
                 "}}%}{{%}",
             ),
+            (
+                "{% if true %}a{% else it's %}{% endif it's %}b{% # 's %}c",
+                "abc",
+            ),
+            ("{{ 'end' | append: '}}' }}{{ end }}", "end}}"),
             ("}} %} {{ 1 }} { % {", "}} %} 1 { % {"),
             (
                 "{% raw %}{% endraw %}{% raw %}{% raw %}{% endraw %}",
