@@ -5,6 +5,7 @@
 //! | [concepts] | what there is, and the words for it |
 //! | [lifecycle] | a request from cookie to cookie; a session from first write to end |
 //! | [templates] | the tag, reading, the caller's own globals |
+//! | [dialect] | Liquid as platformOS and Shopify write it |
 //! | [laziness] | what a request costs |
 //! | [merging] | parallel requests, and transactions |
 //! | [stores] | which one to choose, sweeping, one of your own |
@@ -22,6 +23,7 @@
 #![cfg_attr(
     not(all(
         feature = "axum",
+        feature = "dialect",
         feature = "redb",
         feature = "redis",
         feature = "testing"
@@ -47,6 +49,7 @@ pages! {
     concepts = "concepts.md";
     lifecycle = "lifecycle.md";
     templates = "templates.md";
+    dialect = "dialect.md" if "dialect";
     laziness = "laziness.md";
     merging = "merging.md";
     stores = "stores.md";

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cycle;
+mod dialect;
 mod held;
 mod pair;
 mod process;
@@ -23,6 +24,7 @@ fn main() {
     }
     let mut table = pair::Table::new();
     templates::run(&mut table);
+    dialect::run(&mut table);
     process::instructions(&mut table);
     cycle::run(&mut table);
     cycle::growth(&mut table);
