@@ -137,6 +137,9 @@ impl Client {
 
 /// Sends commands that change nothing to one server.
 pub(super) fn read(pool: &Pool, commands: &[Cmd]) -> Result<Vec<Reply>, Error> {
+    if commands.is_empty() {
+        return Ok(Vec::new());
+    }
     let packed: Vec<u8> = commands.iter().flat_map(Cmd::get_packed_command).collect();
     pool.read(&packed, commands.len())
         .map_err(|failure| failure.into_error(false))
