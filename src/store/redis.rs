@@ -256,9 +256,17 @@ impl Inner {
                 (Loaded::Moved(found), _) if forward.is_some_and(|own| own.to == found.to) => break,
                 (Loaded::Absent, None) if repeated => break,
                 (_, Some(_)) if repeated => return Err(failure::not_known(Changed)),
-                (Loaded::Found(record), _) => return Ok(Swapped::Current(record)),
-                (Loaded::Moved(forward), _) => return Ok(Swapped::Moved(forward)),
-                (Loaded::Absent, _) => return Ok(Swapped::Gone),
+                (found, _) => {
+                    // Nothing was stored under the new key, and nothing will be.
+                    if let (Some(forward), Some(after)) = (forward, after) {
+                        self.drop_line(after, &forward.to, None);
+                    }
+                    return Ok(match found {
+                        Loaded::Found(record) => Swapped::Current(record),
+                        Loaded::Moved(forward) => Swapped::Moved(forward),
+                        Loaded::Absent => Swapped::Gone,
+                    });
+                }
             }
         }
         if after.is_none() || forward.is_some() {

@@ -102,8 +102,10 @@ impl Client {
             };
             lost |= matches!(failure, Failure::Lost(_));
             #[cfg(feature = "redis-cluster")]
-            if let Self::Cluster(cluster) = self {
-                cluster.learn(&pool, &failure);
+            if let (Self::Cluster(cluster), Failure::Lost(_) | Failure::Connect(_)) =
+                (self, &failure)
+            {
+                cluster.distrust(&pool);
             }
             match failure.remedy() {
                 Remedy::SendText if by_name => {
@@ -118,7 +120,10 @@ impl Client {
                 }
                 #[cfg(feature = "redis-cluster")]
                 Remedy::Redirect { host, port, asking } if attempt < ATTEMPTS => match self {
-                    Self::Cluster(cluster) => redirect = Some((cluster.node(&host, port), asking)),
+                    Self::Cluster(cluster) => {
+                        let pool = cluster.redirect(&pool, &host, port, asking);
+                        redirect = Some((pool, asking));
+                    }
                     Self::Single(_) => return (Err(failure), lost),
                 },
                 _ => return (Err(failure), lost),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::redis::{ConnectionInfo, ErrorKind, RedisError, Value as Reply};
 use parking_lot::Mutex;
 
-use super::failure::{Failure, Remedy};
+use super::failure::Failure;
 use super::pool::Pool;
 use super::target::{Target, Timeouts, at};
 
@@ -94,25 +94,38 @@ impl Cluster {
         pool
     }
 
-    /// Learns from a failure that the map is out of date.
-    pub(super) fn learn(&self, from: &Arc<Pool>, failure: &Failure) {
-        let mut map = self.map.lock();
-        match failure.remedy() {
-            Remedy::Redirect {
-                host,
-                port,
-                asking: false,
-            } => {
-                map.ranges.clear();
-                // The new master of a slot knows best who has which.
-                map.nodes.sort_by_key(|n| n.host != host || n.port != port);
-            }
-            _ if matches!(failure, Failure::Connect(_) | Failure::Lost(_)) => {
-                map.ranges.clear();
-                map.nodes.sort_by_key(|node| Arc::ptr_eq(&node.pool, from));
-            }
-            _ => {}
+    /// The node that another one names for a slot. One that does not know the host of its cluster
+    /// leaves it empty.
+    pub(super) fn redirect(
+        &self,
+        from: &Arc<Pool>,
+        host: &str,
+        port: u16,
+        asking: bool,
+    ) -> Arc<Pool> {
+        let known = |map: &Map| {
+            let mut nodes = map.nodes.iter();
+            let node = nodes.find(|node| Arc::ptr_eq(&node.pool, from))?;
+            Some(node.host.clone())
+        };
+        let pool = match host {
+            "" => self.node(&known(&self.map.lock()).unwrap_or_default(), port),
+            host => self.node(host, port),
+        };
+        if !asking {
+            let mut map = self.map.lock();
+            map.ranges.clear();
+            // The new master of a slot knows best who has which.
+            map.nodes.sort_by_key(|node| !Arc::ptr_eq(&node.pool, &pool));
         }
+        pool
+    }
+
+    /// Looks for the masters again before the next call, because this node failed.
+    pub(super) fn distrust(&self, pool: &Arc<Pool>) {
+        let mut map = self.map.lock();
+        map.ranges.clear();
+        map.nodes.sort_by_key(|node| Arc::ptr_eq(&node.pool, pool));
     }
 
     /// Asks the nodes which has which slots, until one answers.
