@@ -330,7 +330,7 @@ mod cluster {
                     break;
                 }
                 let session = sessions.open(Some(&cookie));
-                let result = match round % 8 {
+                let result = match round % 64 {
                     0 => session.renew().and_then(|()| session.commit()),
                     1 => begin(sessions).and_then(|cookie| {
                         begun.push(cookie);
@@ -341,7 +341,7 @@ mod cluster {
                 match result {
                     Ok(outcome) => {
                         acknowledged +=
-                            i64::from(round % 8 > 1 && outcome.status() == Status::Changed);
+                            i64::from(round % 64 > 1 && outcome.status() == Status::Changed);
                         if let Some(secret) = outcome.secret() {
                             cookie = secret.expose();
                         }

@@ -103,20 +103,18 @@ impl Cluster {
         port: u16,
         asking: bool,
     ) -> Arc<Pool> {
-        let known = |map: &Map| {
-            let mut nodes = map.nodes.iter();
-            let node = nodes.find(|node| Arc::ptr_eq(&node.pool, from))?;
-            Some(node.host.clone())
-        };
-        let pool = match host {
-            "" => self.node(&known(&self.map.lock()).unwrap_or_default(), port),
-            host => self.node(host, port),
+        let nodes = self.hosts();
+        let named = nodes.iter().find(|(_, pool)| Arc::ptr_eq(pool, from));
+        let pool = match named {
+            Some((known, _)) if host.is_empty() => self.node(known, port),
+            _ => self.node(host, port),
         };
         if !asking {
             let mut map = self.map.lock();
             map.ranges.clear();
             // The new master of a slot knows best who has which.
-            map.nodes.sort_by_key(|node| !Arc::ptr_eq(&node.pool, &pool));
+            map.nodes
+                .sort_by_key(|node| !Arc::ptr_eq(&node.pool, &pool));
         }
         pool
     }
@@ -128,15 +126,16 @@ impl Cluster {
         map.nodes.sort_by_key(|node| Arc::ptr_eq(&node.pool, pool));
     }
 
+    fn hosts(&self) -> Vec<(String, Arc<Pool>)> {
+        let map = self.map.lock();
+        let nodes = map.nodes.iter();
+        nodes.map(|n| (n.host.clone(), n.pool.clone())).collect()
+    }
+
     /// Asks the nodes which has which slots, until one answers.
     fn refresh(&self) -> Result<(), Failure> {
-        let nodes: Vec<_> = {
-            let map = self.map.lock();
-            let nodes = map.nodes.iter();
-            nodes.map(|n| (n.host.clone(), n.pool.clone())).collect()
-        };
         let mut result = Err(no_node());
-        for (host, pool) in nodes {
+        for (host, pool) in self.hosts() {
             match pool.send(::redis::cmd("CLUSTER").arg("SLOTS"), false) {
                 Ok(reply) => {
                     let mut ranges = self.ranges(&host, reply);

@@ -46,7 +46,11 @@ impl Failure {
             Self::Refused(error) => error,
         };
         let kind = error.kind();
-        if let Some((host, port)) = error.redirect_node() {
+        if let Some((host, port)) = error
+            .redirect_node()
+            .and_then(|(address, _slot)| address.rsplit_once(':'))
+            && let Ok(port) = port.parse()
+        {
             return Remedy::Redirect {
                 host: host.to_owned(),
                 port,
