@@ -1,4 +1,4 @@
-//! Where the time comes from.
+//! The clock of the sessions: the system's, or one that tests move.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,25 +19,15 @@ use std::time::Duration;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// Later than every session.
+    /// The latest moment: a session with this deadline never ends.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// So many milliseconds after the start of 1970, UTC.
-    ///
-    /// ```
-    /// # use liquid_session::clock::Timestamp;
-    /// assert!(Timestamp::from_millis(5) < Timestamp::from_millis(6));
-    /// ```
+    /// Makes the moment so many milliseconds after the start of 1970, UTC.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the start of 1970, UTC.
-    ///
-    /// ```
-    /// # use liquid_session::clock::Timestamp;
-    /// assert_eq!(Timestamp::from_millis(5).as_millis(), 5);
-    /// ```
+    /// Returns the milliseconds since the start of 1970, UTC.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
@@ -46,7 +36,7 @@ impl Timestamp {
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
-    /// Saturates: a timeout of half a million years never ends a session.
+    /// Saturates at [`MAX`](Self::MAX).
     fn add(self, after: Duration) -> Self {
         Self(
             self.0
@@ -58,47 +48,28 @@ impl std::ops::Add<Duration> for Timestamp {
 impl std::ops::Sub for Timestamp {
     type Output = Duration;
 
-    /// Zero when `earlier` is the later of the two.
+    /// Zero if `earlier` is later than `self`.
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Tells the time; [`Sessions::with_clock`](crate::Sessions::with_clock) takes one.
-///
-/// ```
-/// use liquid_session::clock::{Clock, Timestamp};
-///
-/// /// Every session of this program lives in the first second of 1970.
-/// struct Stopped;
-///
-/// impl Clock for Stopped {
-///     fn now(&self) -> Timestamp {
-///         Timestamp::from_millis(0)
-///     }
-/// }
-/// assert_eq!(Stopped.now().as_millis(), 0);
-/// ```
+/// A source of the time, for [`Sessions::with_clock`](crate::Sessions::with_clock).
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the operating system. On Linux the coarse one, which lags up to four milliseconds:
-/// timeouts are minutes, and it costs a sixth.
+/// The clock of the operating system.
 ///
-/// ```
-/// use liquid_session::clock::{Clock, SystemClock, Timestamp};
-///
-/// assert!(SystemClock.now() > Timestamp::from_millis(0));
-/// ```
+/// On Linux it reads the coarse clock, which is up to four milliseconds late: a read costs a sixth, and
+/// timeouts are minutes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // A system clock before 1970 is broken; the session rules only ask that time does not run
-        // away, and zero keeps that.
+        // A system clock before 1970 is wrong; zero at least ends no session.
         Timestamp(u64::try_from(millis()).unwrap_or_default())
     }
 }
@@ -115,7 +86,7 @@ fn millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A clock that tests move. Clones are one clock.
+/// A clock that tests move. Clones share the time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -137,42 +108,17 @@ fn millis() -> i64 {
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that stands at 2026-01-01 00:00 UTC.
-    ///
-    /// ```
-    /// use liquid_session::clock::{Clock, ManualClock};
-    ///
-    /// let clock = ManualClock::new();
-    /// assert_eq!(clock.now(), clock.now());
-    /// ```
+    /// Makes a clock that stands at 2026-01-01 00:00 UTC.
     pub fn new() -> Self {
         Self(Arc::new(AtomicU64::new(1_767_225_600_000)))
     }
 
     /// Moves the clock forward.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use liquid_session::clock::{Clock, ManualClock};
-    ///
-    /// let clock = ManualClock::new();
-    /// let start = clock.now();
-    /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(clock.now() - start, Duration::from_secs(1));
-    /// ```
     pub fn advance(&self, by: Duration) {
         self.set(self.now() + by);
     }
 
-    /// Puts the clock at a moment, also one that has passed.
-    ///
-    /// ```
-    /// use liquid_session::clock::{Clock, ManualClock, Timestamp};
-    ///
-    /// let clock = ManualClock::new();
-    /// clock.set(Timestamp::from_millis(7));
-    /// assert_eq!(clock.now().as_millis(), 7);
-    /// ```
+    /// Sets the clock to a moment, which may be in the past.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.0, Ordering::SeqCst);
     }

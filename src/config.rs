@@ -1,44 +1,50 @@
-//! Settings.
+//! [`SessionConfig`]: how sessions behave.
 
+mod builder;
+mod check;
 mod network;
+mod options;
+mod setting;
 mod settings;
 #[cfg(feature = "yaml")]
 mod yaml;
+
+pub use builder::SessionConfigBuilder;
+pub use options::{Environment, SameSite, SensitiveData};
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
+use network::Network;
+use settings::{Problem, Settings};
 
 /// How sessions behave: platformOS's `sessions:` block, validated.
 ///
 /// | key | default | allowed |
 /// |---|---|---|
 /// | `enabled` | `true` | `true`, `false` |
-/// | `timeout_minutes` | 43200 (30 days) | 1 and more: minutes without use |
-/// | `absolute_timeout_minutes` | none | 1 and more: minutes since creation |
-/// | `secure_cookies` | `true` | `true`, `false` |
-/// | `same_site` | `Lax` | `Lax`, `Strict`, `None` (only with secure cookies) |
-/// | `domain` | none | a host name |
+/// | `timeout_minutes` | 43200 (30 days) | 1 and more: idle timeout, minutes since the last use |
+/// | `absolute_timeout_minutes` | none | 1 and more: minutes since the creation |
+/// | `secure_cookies` | `true` | `true`, `false` (only in `development`) |
+/// | `same_site` | `Lax` | `Lax`, `Strict`, `None` (only with secure cookies): see [`SameSite`] |
+/// | `domain` | none | a host name, whose subdomains get the cookie, too |
 /// | `path` | `/` | a path that begins with `/` |
-/// | `cookie_name` | by the other settings | characters of a cookie's name |
-/// | `environment` | `production` | `production`, `development` |
+/// | `cookie_name` | `__Host-sid`, `__Secure-sid` or `sid` | letters, digits and some signs |
+/// | `environment` | `production` | `production`, `development`: see [`Environment`] |
 /// | `trusted_proxies` | none | a list of addresses and networks (`10.0.0.0/8`) |
 /// | `max_bytes` | 4096 | 1 and more: keys and values in their stored form |
 /// | `max_keys` | 256 | 1 and more |
 /// | `sensitive_data` | `allow` | `allow`, `warn`, `deny`: see [`SensitiveData`] |
 ///
-/// It is made by [`builder`](Self::builder), read with serde from any format that describes itself,
-/// or with the feature `yaml` by `from_yaml`.
-///
-/// The name of the cookie is `__Host-sid`; `__Secure-sid` with a domain or another path, which that
-/// prefix forbids; plain `sid` without secure cookies.
-///
-/// With secure cookies over plain HTTP in `development`, browsers keep the cookie on `localhost`
-/// only; on another host set `secure_cookies: false` too.
+/// - It is made by [`builder`](Self::builder), read with serde from any self-describing format, or with
+///   the feature `yaml` read by `from_yaml`.
+/// - The cookie is called `__Host-sid`; `__Secure-sid` with a domain or another path, which the prefix
+///   `__Host-` forbids; `sid` without secure cookies.
+/// - In `development` with secure cookies, browsers keep the cookie over plain HTTP on `localhost` only;
+///   on another host set `secure_cookies: false`, too.
 ///
 /// # Example
 ///
@@ -57,130 +63,73 @@ use crate::limits::Limits;
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "settings::Settings")]
+#[serde(try_from = "Settings")]
 pub struct SessionConfig {
-    settings: settings::Settings,
-    proxies: Vec<network::Network>,
+    settings: Settings,
+    proxies: Vec<Network>,
 }
 
-pub use settings::{Environment, SameSite, SensitiveData};
-
 impl SessionConfig {
-    /// Begins with the defaults.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert_eq!(SessionConfig::builder().build()?, SessionConfig::default());
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Starts with the defaults.
     pub fn builder() -> SessionConfigBuilder {
-        SessionConfigBuilder(settings::Settings::default())
+        SessionConfigBuilder(Settings::default())
     }
 
-    /// Whether there are sessions at all.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert!(SessionConfig::default().is_enabled());
-    /// ```
+    /// Returns whether there are sessions.
     pub fn is_enabled(&self) -> bool {
         self.settings.enabled
     }
 
-    /// How long a session lives without use.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert_eq!(SessionConfig::default().timeout().as_secs(), 30 * 24 * 60 * 60);
-    /// ```
+    /// Returns the idle timeout, counted from the last use.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.settings.timeout_minutes) * 60)
     }
 
-    /// How long a session lives at most, if that is limited.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert_eq!(SessionConfig::default().absolute_timeout(), None);
-    /// ```
+    /// Returns the absolute timeout, counted from the creation, if there is one.
     pub fn absolute_timeout(&self) -> Option<Duration> {
         self.settings
             .absolute_timeout_minutes
             .map(|minutes| Duration::from_secs(u64::from(minutes) * 60))
     }
 
-    /// How many bytes a session may hold.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert_eq!(SessionConfig::default().max_bytes(), 4096);
-    /// ```
+    /// Returns how many bytes of keys and values a session may hold.
     pub fn max_bytes(&self) -> usize {
         self.settings.max_bytes
     }
 
-    /// How many keys a session may hold.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert_eq!(SessionConfig::default().max_keys(), 256);
-    /// ```
+    /// Returns how many keys a session may hold.
     pub fn max_keys(&self) -> usize {
         self.settings.max_keys
     }
 
-    /// Whether the cookie only travels over TLS.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert!(SessionConfig::default().secure_cookies());
-    /// ```
+    /// Returns whether browsers send the cookie over HTTPS only.
     pub fn secure_cookies(&self) -> bool {
         self.settings.secure_cookies
     }
 
-    /// Whether the cookie comes along when another site leads here.
-    ///
-    /// ```
-    /// use liquid_session::config::{SameSite, SessionConfig};
-    ///
-    /// assert_eq!(SessionConfig::default().same_site(), SameSite::Lax);
-    /// ```
+    /// Returns whether browsers send the cookie with requests that another site starts.
     pub fn same_site(&self) -> SameSite {
         self.settings.same_site
     }
 
-    /// The host that gets the cookie with all below it, if it is not only the one that set it.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// let config = SessionConfig::builder().domain("example.com").build()?;
-    /// assert_eq!(config.domain(), Some("example.com"));
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Returns the host whose subdomains get the cookie, too.
     pub fn domain(&self) -> Option<&str> {
         self.settings.domain.as_deref()
     }
 
-    /// The path below which the cookie comes along.
-    ///
-    /// ```
-    /// # use liquid_session::SessionConfig;
-    /// assert_eq!(SessionConfig::default().path(), "/");
-    /// ```
+    /// Returns the path below which browsers send the cookie.
     pub fn path(&self) -> &str {
         &self.settings.path
     }
 
-    /// The cookie's name.
+    /// Returns the cookie's name.
     ///
     /// ```
-    /// # use liquid_session::SessionConfig;
+    /// use liquid_session::SessionConfig;
+    ///
     /// assert_eq!(SessionConfig::default().cookie_name(), "__Host-sid");
     /// let config = SessionConfig::builder().domain("example.com").build()?;
     /// assert_eq!(config.cookie_name(), "__Secure-sid");
-    /// let config = SessionConfig::builder().secure_cookies(false).build()?;
-    /// assert_eq!(config.cookie_name(), "sid");
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn cookie_name(&self) -> &str {
@@ -192,39 +141,27 @@ impl SessionConfig {
         }
     }
 
-    /// Whether plain HTTP has sessions.
-    ///
-    /// ```
-    /// use liquid_session::config::{Environment, SessionConfig};
-    ///
-    /// assert_eq!(SessionConfig::default().environment(), Environment::Production);
-    /// ```
+    /// Returns whether requests over plain HTTP have sessions.
     pub fn environment(&self) -> Environment {
         self.settings.environment
     }
 
-    /// Whether what this address says about the visitor's connection counts: it is one of the
-    /// `trusted_proxies`.
+    /// Returns whether this address belongs to the `trusted_proxies`, so that its forwarded headers count.
     ///
     /// ```
-    /// # use liquid_session::SessionConfig;
+    /// use liquid_session::SessionConfig;
+    ///
     /// let proxies = vec!["10.0.0.0/8".to_owned()];
     /// let config = SessionConfig::builder().trusted_proxies(proxies).build()?;
-    /// assert!(config.trusts("10.1.2.3".parse().unwrap()));
-    /// assert!(!config.trusts("192.0.2.1".parse().unwrap()));
+    /// assert!(config.trusts([10, 1, 2, 3].into()));
+    /// assert!(!config.trusts([192, 0, 2, 1].into()));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|proxy| proxy.contains(address))
     }
 
-    /// What happens to data that have no place in a session.
-    ///
-    /// ```
-    /// use liquid_session::config::{SensitiveData, SessionConfig};
-    ///
-    /// assert_eq!(SessionConfig::default().sensitive_data(), SensitiveData::Allow);
-    /// ```
+    /// Returns what happens to data that do not belong in a session.
     pub fn sensitive_data(&self) -> SensitiveData {
         self.settings.sensitive_data
     }
@@ -237,88 +174,10 @@ impl SessionConfig {
     }
 }
 
-/// Makes a [`SessionConfig`]; each method is the setting of that name.
-///
-/// ```
-/// use liquid_session::{ErrorKind, SessionConfig};
-///
-/// let error = SessionConfig::builder().max_keys(0).build().unwrap_err();
-/// assert_eq!(error.kind(), ErrorKind::Config);
-/// assert_eq!(error.to_string(), "`max_keys` must be 1 or more, found 0");
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct SessionConfigBuilder(settings::Settings);
+impl TryFrom<Settings> for SessionConfig {
+    type Error = Problem;
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $type:ty => |$value:ident| $store:expr;)+) => {
-        impl SessionConfigBuilder {
-            $($(#[$doc])*
-            pub fn $name(mut self, $value: $type) -> Self {
-                self.0.$name = $store;
-                self
-            })+
-        }
-    };
-}
-
-setters! {
-    /// Whether there are sessions at all.
-    enabled: bool => |on| on;
-    /// Minutes that a session lives without use.
-    timeout_minutes: u32 => |minutes| minutes;
-    /// Minutes that a session lives at most, counted from its creation.
-    absolute_timeout_minutes: u32 => |minutes| Some(minutes);
-    /// Whether the cookie only travels over TLS.
-    secure_cookies: bool => |on| on;
-    /// Whether the cookie comes along when another site leads here.
-    same_site: SameSite => |same_site| same_site;
-    /// The host, with all below it, that gets the cookie; without it, only the host that set it.
-    domain: &str => |domain| Some(domain.to_owned());
-    /// The path below which the cookie comes along.
-    path: &str => |path| path.to_owned();
-    /// The cookie's name.
-    cookie_name: &str => |name| Some(name.to_owned());
-    /// Whether plain HTTP has sessions.
-    environment: Environment => |environment| environment;
-    /// The addresses and networks whose forwarded headers count.
-    trusted_proxies: Vec<String> => |proxies| proxies;
-    /// Bytes of keys and values that a session may hold.
-    max_bytes: usize => |bytes| bytes;
-    /// Keys that a session may hold.
-    max_keys: usize => |keys| keys;
-    /// What happens to data that have no place in a session.
-    sensitive_data: SensitiveData => |handling| handling;
-}
-
-impl SessionConfigBuilder {
-    /// Checks the settings.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`], naming the setting, what was found and what is allowed:
-    ///
-    /// - a timeout or a limit of zero,
-    /// - `same_site: None` without secure cookies,
-    /// - a path that does not begin with `/`, a domain or a cookie name with characters that have no
-    ///   place in a cookie,
-    /// - a proxy that is no address and no network.
-    ///
-    /// ```
-    /// use liquid_session::SessionConfig;
-    ///
-    /// assert!(SessionConfig::builder().timeout_minutes(20).build().is_ok());
-    /// ```
-    pub fn build(self) -> Result<SessionConfig, Error> {
-        SessionConfig::try_from(self.0)
-            .map_err(|problem| Error::new(ErrorKind::Config, problem.to_string()))
-    }
-}
-
-impl TryFrom<settings::Settings> for SessionConfig {
-    type Error = settings::Problem;
-
-    fn try_from(settings: settings::Settings) -> Result<Self, settings::Problem> {
+    fn try_from(settings: Settings) -> Result<Self, Problem> {
         let proxies = settings.check()?;
         Ok(Self { settings, proxies })
     }

@@ -1,29 +1,31 @@
+//! [`Error`] and [`ErrorKind`], and how text from outside is shown in a message.
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// What went wrong, for code that wants to decide.
+/// What went wrong: the part of an [`Error`] that code decides by.
 ///
 /// New kinds may be added; match with a wildcard arm.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// A setting is not valid.
+    /// A setting is invalid.
     Config,
-    /// A key can't be used: empty, too long, or reserved.
+    /// A key can't be used: it is empty, too long or reserved.
     Key,
-    /// A value can't be stored: not finite, a whole number beyond `i64`, or not of the type that
-    /// `increment` or `append` needs.
+    /// A value can't be used: a number that is not finite or beyond `i64`, or a type other than
+    /// `increment`, `append` or `get_as` needs.
     Value,
-    /// A write goes over a limit of the session.
+    /// A write exceeds a limit: bytes or keys of the session, or the nesting of a value.
     Limit,
-    /// A key or a value looks like a password, a card number or the like, and the settings refuse
-    /// such data (`sensitive_data: deny`).
+    /// A key or a value looks like a password, a card number or the like, and the settings refuse such
+    /// data (`sensitive_data: deny`).
     Sensitive,
-    /// There is no session at hand here.
+    /// This request has no session.
     NoSession,
-    /// Another request changed what a transaction had read, as often as it was tried.
+    /// Other requests kept changing what a transaction reads, until its time was over.
     Conflict,
     /// The session ended while the request was running.
     Gone,
@@ -31,7 +33,7 @@ pub enum ErrorKind {
     Render,
     /// The store can't be reached, or did not answer in time.
     Unavailable,
-    /// The store holds as many sessions as it may, or as many bytes.
+    /// The store has reached its capacity.
     Full,
     /// A stored session is damaged.
     Corrupt,
@@ -39,12 +41,15 @@ pub enum ErrorKind {
     NewerForm,
 }
 
-/// The one error type of this crate.
+/// The error type of this crate.
 ///
-/// [`kind`](Self::kind) says what went wrong, the text says what was expected and what was found.
-/// The text is fit for the author of a template: it holds no secret, no session id, no stored value
-/// and no address of a store. What a store said is in [`source`](std::error::Error::source), for the
-/// log.
+/// - [`kind`](Self::kind) is for code, the message is for people: it says what is wrong, what was
+///   found, what is expected, and what to do.
+/// - A message may be shown to the author of a template. It contains no secret, no session ID, no
+///   stored value and no address of a store. A key in it is escaped and cut to 64 characters.
+/// - The cause, such as what a store reported, is in [`source`](std::error::Error::source): for the
+///   log, not for visitors.
+/// - Clones are cheap and share the cause.
 ///
 /// # Example
 ///
@@ -56,6 +61,11 @@ pub enum ErrorKind {
 /// let error = session.set("size", 3).unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Key);
 /// assert_eq!(error.to_string(), "the key `size` is reserved: choose another name");
+///
+/// match session.set("cart", vec![0; 10_000]) {
+///     Err(error) if error.kind() == ErrorKind::Limit => { /* store less, or raise `max_bytes` */ }
+///     other => panic!("{other:?}"),
+/// }
 /// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -67,16 +77,8 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind, with a text for the reader of a page or a log.
-    ///
-    /// Stores of third parties make their errors with this and [`with_source`](Self::with_source).
-    ///
-    /// ```
-    /// use liquid_session::{Error, ErrorKind};
-    ///
-    /// let error = Error::new(ErrorKind::Unavailable, "the session store can't be reached");
-    /// assert_eq!(error.kind(), ErrorKind::Unavailable);
-    /// ```
+    /// Makes an error without a cause. For stores: see
+    /// [`SessionStore`](crate::store::SessionStore).
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -85,8 +87,8 @@ impl Error {
         }))
     }
 
-    /// The same with its cause, which [`source`](std::error::Error::source) gives and the text does
-    /// not show.
+    /// Makes an error with a cause, which [`source`](std::error::Error::source) returns and the message
+    /// does not show.
     ///
     /// ```
     /// use std::error::Error as _;
@@ -109,14 +111,7 @@ impl Error {
         }))
     }
 
-    /// What went wrong.
-    ///
-    /// ```
-    /// use liquid_session::{ErrorKind, Session};
-    ///
-    /// let error = Session::disabled("a background job has none").set("a", 1).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::NoSession);
-    /// ```
+    /// Returns what went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -146,5 +141,89 @@ impl StdError for Error {
             .source
             .as_ref()
             .map(|source| source.as_ref() as &(dyn StdError + 'static))
+    }
+}
+
+/// Text from outside, such as a key, as a message or an event may show it: on one line, without control
+/// characters, at most [`Shown::MOST`] characters long.
+///
+/// A key may hold anything, so a raw one could forge lines of a log or send commands to a terminal
+/// (OWASP, log injection).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'t>(pub(crate) &'t str);
+
+impl Shown<'_> {
+    /// How many characters of the text are shown.
+    pub(crate) const MOST: usize = 64;
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.chars();
+        for c in rest.by_ref().take(Self::MOST) {
+            match c {
+                // Quotes separate nothing where the text stands between backticks.
+                '\'' | '"' => f.write_char(c)?,
+                '`' => f.write_str("\\u{60}")?,
+                _ => write!(f, "{}", c.escape_debug())?,
+            }
+        }
+        if rest.next().is_some() {
+            f.write_char('…')?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        Shown(text).to_string()
+    }
+
+    #[test]
+    fn ordinary_text_is_shown_as_it_is() {
+        for text in [
+            "",
+            "cart",
+            "cart-2",
+            "it's a \"key\"",
+            "Straße",
+            "カート",
+            "🛒",
+        ] {
+            assert_eq!(shown(text), text);
+        }
+    }
+
+    #[test]
+    fn what_could_forge_a_line_or_move_a_cursor_is_escaped() {
+        assert_eq!(
+            shown("q\n2026 INFO ok\x1b[31m"),
+            "q\\n2026 INFO ok\\u{1b}[31m"
+        );
+        assert_eq!(
+            shown("a\rb\tc\0d\u{7f}\u{9b}e"),
+            "a\\rb\\tc\\0d\\u{7f}\\u{9b}e"
+        );
+        // Line separator, override of the writing direction, and the sign that encloses keys.
+        assert_eq!(
+            shown("a\u{2028}b\u{202e}c`d"),
+            "a\\u{2028}b\\u{202e}c\\u{60}d"
+        );
+        assert_eq!(shown("a\\nb"), "a\\\\nb", "told apart from a line break");
+    }
+
+    #[test]
+    fn long_text_is_cut_at_a_character() {
+        let longest = "ż".repeat(Shown::MOST);
+        assert_eq!(shown(&longest), longest);
+        assert_eq!(shown(&format!("{longest}ż")), format!("{longest}…"));
+        assert_eq!(
+            shown(&"\n".repeat(10_000)).len(),
+            2 * Shown::MOST + '…'.len_utf8()
+        );
     }
 }

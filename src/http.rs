@@ -2,31 +2,33 @@
 //!
 //! # Any framework
 //!
-//! With the feature `cookie`. Give [`open_from_headers`](crate::Sessions::open_from_headers) what
-//! came in `Cookie`, commit when the answer is ready, and send what
-//! [`set_cookie`](crate::Sessions::set_cookie) says, before the head of the response has left:
+//! With the feature `cookie`. Give [`open_from_headers`](crate::Sessions::open_from_headers) the
+//! `Cookie` headers, [finish](crate::Session::finish) when the answer is ready, and send what
+//! [`set_cookies`](crate::Sessions::set_cookies) returns, before the head of the response has left:
 //!
 //! ```
-//! use liquid_session::{Error, MemoryStore, Session, SessionConfig, Sessions};
+//! use liquid_session::{Answer, Error, MemoryStore, SessionConfig, Sessions};
 //!
 //! type Headers = Vec<(String, String)>;
 //!
-//! /// Whatever the framework calls it.
+//! /// A handler of the framework.
 //! fn serve(sessions: &Sessions, request: &Headers) -> Result<Headers, Error> {
 //!     let cookies = request.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
 //!     let session = sessions.open_from_headers(cookies.map(|(_, value)| value));
 //!
-//!     let visits = session.increment("visits", 1)?;
+//!     let visits = session.increment("visits", 1);
+//!     let answer = if visits.is_ok() { Answer::Good } else { Answer::Failed };
+//!     let finished = session.finish(answer);
 //!
-//!     let mut response = vec![("X-Visits".to_owned(), visits.to_string())];
-//!     if let Some(cookie) = sessions.set_cookie(&session.commit()?) {
+//!     let mut response = vec![("X-Visits".to_owned(), visits?.to_string())];
+//!     for cookie in finished.cookie.iter().flat_map(|outcome| sessions.set_cookies(outcome)) {
 //!         response.push(("Set-Cookie".to_owned(), cookie));
 //!         response.push(("Cache-Control".to_owned(), "no-store".to_owned()));
 //!     }
 //!     if session.is_accessed() {
 //!         response.push(("Vary".to_owned(), "Cookie".to_owned()));
 //!     }
-//!     Ok(response)
+//!     finished.error.map_or(Ok(response), Err)
 //! }
 //!
 //! let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
@@ -58,8 +60,9 @@
 //! 4. If the store fails, or the commit is over a limit, the answer is an empty 500. The
 //!    [`Error`](crate::Error) is in the response's extensions, and with the feature `tracing` in the
 //!    log.
-//! 5. An answer with the cookie gets `Cache-Control: no-store` unless it has a `Cache-Control` already;
-//!    an answer that depended on the session gets `Vary: Cookie`.
+//! 5. An answer with the cookie is never storable by a shared cache: it gets `Cache-Control: no-store`
+//!    unless the handler said `private` or `no-store` without qualification, and headers that overrule
+//!    it, such as `CDN-Cache-Control`, go. An answer that depended on the session gets `Vary: Cookie`.
 //! 6. In `production`, plain HTTP has no session: no cookie is read or sent, nothing is loaded, and a
 //!    write fails with the reason. See below for how the layer knows.
 //! 7. The commit moves to a blocking thread if the store [blocks](crate::store::SessionStore::may_block).
@@ -85,6 +88,8 @@
     )
 )]
 
+#[cfg(feature = "tower")]
+mod body;
 mod cookie;
 
 #[cfg(feature = "axum")]
@@ -98,6 +103,8 @@ mod scheme;
 
 #[cfg(feature = "axum")]
 pub use extract::MissingSessionLayer;
+#[cfg(feature = "tower")]
+pub use body::SessionBody;
 #[cfg(feature = "tower")]
 pub use layer::{ResponseFuture, SessionLayer, SessionService};
 #[cfg(feature = "tower")]

@@ -1,6 +1,6 @@
 //! How much a session may hold.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Shown};
 
 /// The longest key: 128 bytes.
 pub(crate) const MAX_KEY_BYTES: usize = 128;
@@ -14,9 +14,10 @@ pub(crate) const MAX_USER_BYTES: usize = 255;
 /// The longest label of a session: 128 bytes.
 pub(crate) const MAX_LABEL_BYTES: usize = 128;
 
-/// How many bytes one request may write to a session of these limits, again and again: a template
-/// that writes and reads in a loop keeps every value that it has read until the render ends.
-pub(crate) fn write_budget(limits: Limits) -> usize {
+/// How many bytes of values one render may read from a session of these limits: 256 times what the
+/// session may hold, at least a mebibyte. A template that writes and reads in a loop keeps every value
+/// that it has read until the render ends.
+pub(crate) fn read_budget(limits: Limits) -> usize {
     limits.max_bytes.saturating_mul(256).max(1 << 20)
 }
 
@@ -77,7 +78,7 @@ impl Limits {
     /// Refuses a change that grows a session over a limit. A session may hold more because the limit
     /// was lowered: changes that make it no larger are accepted.
     pub(crate) fn check(&self, key: Option<&str>, before: Size, after: Size) -> Result<(), Error> {
-        let by = || key.map_or_else(String::new, |key| format!(" with the key `{key}`"));
+        let by = || key.map_or_else(String::new, |key| format!(" with the key `{}`", Shown(key)));
         let problem = if after.bytes > self.max_bytes.max(before.bytes) {
             format!(
                 "the session{} would take {} bytes, the limit is {} bytes: store less, or raise `max_bytes`",

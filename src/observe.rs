@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
+#[cfg(feature = "tracing")]
+use crate::error::Shown;
 use crate::secret::SessionId;
 use crate::sensitive::Kind;
 
@@ -87,7 +89,7 @@ macro_rules! observed {
                     tracing::event!(
                         target: TARGET,
                         tracing::Level::$level,
-                        $($field = $field.shown(),)*
+                        $($field = $field.field(),)*
                         $text,
                     );
                     #[cfg(not(feature = "tracing"))]
@@ -149,6 +151,16 @@ observed! {
         newer_form() += 1 => WARN, "a session was presented that only a newer program can read";
         skipped(count: usize) += count as u64 => ERROR, "records that can't be read were skipped in the list of a user's sessions";
     }
+    /// Session values that name a variable which the template does not have: it counts as nil, so the
+    /// key is removed. Register [`strict_sessions`](crate::ParserBuilderExt::strict_sessions) to make
+    /// it an error.
+    unknown_variables {
+        unknown_variable(key: Option<&str>, variable: Option<&str>) += 1 => WARN, "a session value names an unknown variable: the key is removed";
+    }
+    /// Requests with two cookies that opened sessions, of which one was planted: both were ended.
+    planted {
+        planted() += 1 => WARN, "two session cookies opened sessions: both sessions were ended";
+    }
     /// Expired sessions that [`sweep`](crate::Sessions::sweep) removed.
     swept {
         expired(count: usize) += count as u64 => INFO, "expired sessions removed";
@@ -166,15 +178,15 @@ pub(crate) fn count(counter: &AtomicU64, by: u64) {
 
 /// How a field appears in an event.
 #[cfg(feature = "tracing")]
-trait Shown {
-    fn shown(self) -> impl tracing::Value;
+trait Field {
+    fn field(self) -> impl tracing::Value;
 }
 
 #[cfg(feature = "tracing")]
-macro_rules! shown {
+macro_rules! fields {
     ($($type:ty => |$value:ident| $shown:expr;)+) => {
-        $(impl Shown for $type {
-            fn shown(self) -> impl tracing::Value {
+        $(impl Field for $type {
+            fn field(self) -> impl tracing::Value {
                 let $value = self;
                 $shown
             }
@@ -183,10 +195,10 @@ macro_rules! shown {
 }
 
 #[cfg(feature = "tracing")]
-shown! {
+fields! {
     SessionId => |id| tracing::field::display(id);
     Option<SessionId> => |id| id.map(tracing::field::display);
-    Option<&str> => |text| text;
+    Option<&str> => |text| text.map(|text| tracing::field::display(Shown(text)));
     Kind => |kind| tracing::field::display(kind);
     usize => |count| count;
 }

@@ -1,3 +1,6 @@
+//! [`Secret`], [`StoreKey`] and [`SessionId`]: what the visitor, the store and everyone else know a
+//! session by.
+
 use std::fmt;
 
 use base64::Engine as _;
@@ -7,14 +10,15 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 
-/// 32 bytes in base64url without padding.
-const TEXT_LEN: usize = 43;
+/// How many characters a secret has in a cookie: 32 bytes in base64url without padding.
+pub(crate) const TEXT_LEN: usize = 43;
 
-/// What the visitor's cookie holds: 32 bytes from the system's random generator.
+/// The random value in the visitor's cookie: 32 bytes from the system's random generator.
 ///
-/// Whoever has it has the session, so it has no `Display` and its `Debug` shows nothing; only
-/// [`expose`](Self::expose) gives the text. The store never sees it: it knows the [`StoreKey`].
-/// 256 bits are twice what OWASP's ASVS 5.0 asks for (7.2.3, 11.5.1).
+/// - It gives access to the session. So it has no `Display`, its `Debug` shows nothing, and only
+///   [`expose`](Self::expose) returns the text.
+/// - The store never sees it: it knows the [`StoreKey`](crate::store::StoreKey).
+/// - 256 bits are twice what OWASP's ASVS 5.0 asks for (7.2.3, 11.5.1).
 ///
 /// ```
 /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -48,13 +52,13 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// Reads the text of a cookie. Anything that is not 43 characters of base64url is no secret of
-    /// ours and never reaches a store (ASVS: untrusted input).
+    /// Parses the text of a cookie. Text that is not 43 characters of base64url is not a secret and never
+    /// reaches a store (ASVS: untrusted input).
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::parse_bytes(text.as_bytes())
     }
 
-    /// The same of what may be no text at all.
+    /// Parses the bytes of a cookie, which may not be text.
     pub(crate) fn parse_bytes(text: &[u8]) -> Option<Self> {
         if text.len() != TEXT_LEN {
             return None;
@@ -64,15 +68,15 @@ impl Secret {
         (written == bytes.len()).then_some(Self(bytes))
     }
 
-    /// The text for the cookie. Send it in `Set-Cookie` over TLS, and nowhere else.
+    /// Returns the text for the cookie. Send it in `Set-Cookie` over TLS, and nowhere else.
     ///
     /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// # session.set("a", 1)?;
-    /// # let outcome = session.commit()?;
-    /// let cookie = outcome.secret().map(|secret| secret.expose());
+    /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    ///
+    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// session.set("a", 1)?;
+    /// let cookie = session.commit()?.secret().map(|secret| secret.expose());
     /// assert_eq!(sessions.open(cookie.as_deref()).get("a")?, Some(1.into()));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
@@ -81,6 +85,13 @@ impl Secret {
         // 32 bytes always make 43 characters of ASCII.
         let _ = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Whether two cookies of one request hold the same value. Both are the visitor's own, so the time
+    /// that it takes reveals nothing.
+    #[cfg(feature = "cookie")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
     }
 
     /// The store key: the shard, then 30 bytes of the secret's SHA-256.
@@ -116,12 +127,7 @@ impl fmt::Debug for Secret {
 pub struct StoreKey([u8; 32]);
 
 impl StoreKey {
-    /// The key with these bytes, as a store wrote them down.
-    ///
-    /// ```
-    /// # use liquid_session::store::StoreKey;
-    /// assert_ne!(StoreKey::from_bytes([1; 32]), StoreKey::from_bytes([2; 32]));
-    /// ```
+    /// Makes the key of these bytes, as a store kept them.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -143,10 +149,10 @@ impl fmt::Debug for StoreKey {
     }
 }
 
-/// The public handle of a session: a random UUID.
+/// The public ID of a session: a random UUID.
 ///
-/// It stays the same for the session's whole life, also when the secret changes. It is fit for
-/// logs, for lists of a user's sessions and for `context.session.session_id`; it opens nothing.
+/// It stays the same as long as the session lives, also when the secret changes. It may be shown in
+/// logs, in lists of a user's sessions and as `context.session.session_id`: it gives access to nothing.
 ///
 /// ```
 /// use liquid_session::{MemoryStore, SessionConfig, SessionId, Sessions};
@@ -165,28 +171,17 @@ impl fmt::Debug for StoreKey {
 pub struct SessionId(Uuid);
 
 impl SessionId {
-    /// A new random one.
+    /// Makes a random ID.
     pub(crate) fn generate() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The handle with these bytes, as a store wrote them down.
-    ///
-    /// ```
-    /// # use liquid_session::SessionId;
-    /// let id = SessionId::from_bytes([0; 16]);
-    /// assert_eq!(id.to_string(), "00000000-0000-0000-0000-000000000000");
-    /// ```
+    /// Makes the ID of these bytes, as a store kept them.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The bytes to write down.
-    ///
-    /// ```
-    /// # use liquid_session::SessionId;
-    /// assert_eq!(SessionId::from_bytes([9; 16]).as_bytes(), &[9; 16]);
-    /// ```
+    /// Returns the bytes for a store to keep.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
@@ -205,7 +200,7 @@ impl std::str::FromStr for SessionId {
         Uuid::parse_str(text).map(Self).map_err(|cause| {
             Error::with_source(
                 ErrorKind::Value,
-                "a session handle is a UUID such as 67e55044-10b1-426f-9247-bb680e5fe0c8",
+                "the text is not a session ID: expected a UUID such as 67e55044-10b1-426f-9247-bb680e5fe0c8",
                 cause,
             )
         })
@@ -225,7 +220,7 @@ mod tests {
         assert!(Secret::parse(&format!("{text}=")).is_none());
         assert!(Secret::parse(&format!("{}+", &text[..42])).is_none());
         assert!(Secret::parse(&"ż".repeat(21)).is_none());
-        // The last character carries two bits that mean nothing: one session, one text.
+        // The last character has two unused bits: only one text is valid for a secret.
         assert!(Secret::parse(&format!("{}B", "A".repeat(42))).is_none());
     }
 

@@ -1,17 +1,18 @@
-//! Data that have no place in a session: what a key and a value give away.
+//! Finds data that do not belong in a session, by names and by values.
 //!
-//! What counts and what passes is told at [`SensitiveData`](crate::config::SensitiveData), for whoever
-//! sets it. Rather too few than too many: a guard that cries over order numbers gets switched off.
+//! [`SensitiveData`](crate::config::SensitiveData) documents what is found. When in doubt, a value
+//! passes: a guard that refuses order numbers gets switched off.
 
 mod names;
-pub(crate) mod policy;
+mod policy;
 mod values;
 
-use std::fmt;
+use std::{fmt, slice};
 
 use crate::value::Value;
+use names::Name;
 
-/// What a key or a value was taken for.
+/// What a key or a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Password,
@@ -35,67 +36,83 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where it was found.
+/// Sensitive data in a key or a value.
+pub(crate) struct Finding {
+    pub(crate) kind: Kind,
+    place: Place,
+}
+
+/// Where a datum was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The key is itself such a datum, and must not be named.
+enum Place {
+    /// In the key itself, which no message may show.
     Key,
-    /// The key is called like one.
+    /// In the value, by the key's name.
     Name,
-    /// The value is one, holds one, or has a name that is called like one.
+    /// In the value, by its form or by a name in it.
     Value,
 }
 
 /// The first sensitive datum in a key and its value.
 ///
-/// The value has passed the check for depth: this descends as deep as it goes.
-pub(crate) fn find(key: &str, value: &Value) -> Option<(Kind, Place)> {
-    search(key, by_name(key, value), value)
+/// Descends as deep as the value nests: check its depth first.
+pub(crate) fn find(key: &str, value: &Value) -> Option<Finding> {
+    search(key, value, |name| name.kind_of(value))
 }
 
-/// The same for an element of the array under a key.
-pub(crate) fn find_in_item(key: &str, item: &Value) -> Option<(Kind, Place)> {
-    search(key, by_name_of_list(key, std::slice::from_ref(item)), item)
+/// The first sensitive datum in a key and an element of the array under it.
+pub(crate) fn find_in_item(key: &str, item: &Value) -> Option<Finding> {
+    search(key, item, |name| name.kind_of_any(slice::from_ref(item)))
 }
 
-fn search(key: &str, by_name: Option<Kind>, value: &Value) -> Option<(Kind, Place)> {
-    if let Some(kind) = values::in_text(key) {
-        return Some((kind, Place::Key));
-    }
-    if let Some(kind) = by_name {
-        return Some((kind, Place::Name));
-    }
-    in_value(value).map(|kind| (kind, Place::Value))
+fn search(
+    key: &str,
+    value: &Value,
+    kind_of: impl FnOnce(&Name<'_>) -> Option<Kind>,
+) -> Option<Finding> {
+    let found = |place| move |kind| Finding { kind, place };
+    let name = Name::of(key);
+    values::in_text(key)
+        .map(found(Place::Key))
+        .or_else(|| kind_of(&name).map(found(Place::Name)))
+        .or_else(|| in_value(name, value).map(found(Place::Value)))
 }
 
-fn in_value(value: &Value) -> Option<Kind> {
+/// The first sensitive datum in a value that is kept under a name.
+fn in_value(name: Name<'_>, value: &Value) -> Option<Kind> {
     match value {
         Value::String(text) => values::in_text(text),
         Value::Int(number) => values::is_card(*number).then_some(Kind::PaymentCard),
-        Value::Array(items) => items.iter().find_map(in_value),
-        Value::Object(entries) => entries.iter().find_map(|(name, value)| {
-            values::in_text(name)
-                .or_else(|| by_name(name, value))
-                .or_else(|| in_value(value))
+        Value::Float(number) => values::is_fractional_card(*number).then_some(Kind::PaymentCard),
+        Value::Array(items) => items.iter().find_map(|item| in_value(name, item)),
+        Value::Object(entries) => entries.iter().find_map(|(inner, value)| {
+            // `password: {value: …}` is one as `login: {password: …}` is, and `csrf: {token: …}` may be.
+            let joined = name.below(inner);
+            values::in_text(inner)
+                .or_else(|| Name::of(inner).kind_of(value))
+                .or_else(|| joined.kind_of(value))
+                .or_else(|| in_value(joined, value))
         }),
         _ => None,
     }
 }
 
-/// What a name says, if the value can hold such a thing at all.
-fn by_name(name: &str, value: &Value) -> Option<Kind> {
-    match value {
-        Value::Array(items) => by_name_of_list(name, items),
-        value if is_plain(value) => names::kind(name, false),
-        _ => None,
+impl Name<'_> {
+    /// What the name says of a value, if the value can hold such a datum at all.
+    fn kind_of(&self, value: &Value) -> Option<Kind> {
+        match value {
+            Value::Array(items) => self.kind_of_any(items),
+            value if is_plain(value) => self.kind(false),
+            _ => None,
+        }
     }
-}
 
-fn by_name_of_list(name: &str, items: &[Value]) -> Option<Kind> {
-    if items.iter().any(is_plain) {
-        names::kind(name, true)
-    } else {
-        None
+    fn kind_of_any(&self, items: &[Value]) -> Option<Kind> {
+        if items.iter().any(is_plain) {
+            self.kind(true)
+        } else {
+            None
+        }
     }
 }
 

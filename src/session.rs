@@ -22,10 +22,11 @@ pub use identity::Login;
 pub(crate) use key::check_key;
 pub use outcome::{Outcome, Status};
 pub(crate) use state::Savepoint;
-use state::{Base, Credential, State};
+pub(crate) use state::Credential;
+use state::{Base, State};
 
 use crate::error::{Error, ErrorKind};
-use crate::secret::Secret;
+use crate::limits::read_budget;
 use shared::Shared;
 
 /// The session of one request: the record as it was loaded, and what this request did.
@@ -64,8 +65,7 @@ struct Inner {
 }
 
 impl Session {
-    pub(crate) fn open(shared: Arc<Shared>, secret: Option<Secret>) -> Self {
-        let credential = secret.map_or(Credential::None, Credential::Secret);
+    pub(crate) fn open(shared: Arc<Shared>, credential: Credential) -> Self {
         Self::with(Some(shared), Base::Unopened(credential))
     }
 
@@ -304,7 +304,12 @@ impl Session {
             .is_some_and(|shared| self.lock().needs_store(shared))
     }
 
-    /// The failure of the store that a template ran into, if any.
+    /// How many bytes of values one render may read.
+    pub(crate) fn read_budget(&self) -> usize {
+        read_budget(self.shared().map(|shared| shared.config.limits()).unwrap_or_default())
+    }
+
+    /// The failure that a read of a template met.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.lock().failure().cloned()
     }

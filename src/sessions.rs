@@ -6,7 +6,7 @@ use crate::config::SessionConfig;
 use crate::error::Error;
 use crate::observe::{Counters, Tally};
 use crate::secret::Secret;
-use crate::session::Session;
+use crate::session::{Credential, Session};
 use crate::session::queue::Queues;
 use crate::session::shared::Shared;
 use crate::store::{Revoke, SessionInfo, SessionStore};
@@ -68,7 +68,7 @@ impl Sessions {
         }
     }
 
-    /// The same sessions by another clock. For tests; see
+    /// These sessions with another clock. For tests; see
     /// [`ManualClock`](crate::clock::ManualClock).
     ///
     /// ```
@@ -101,16 +101,17 @@ impl Sessions {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn open(&self, cookie: Option<&str>) -> Session {
-        self.open_with(cookie.and_then(Secret::parse))
+        let secret = cookie.and_then(Secret::parse);
+        self.open_with(secret.map_or(Credential::None, Credential::Secret))
     }
 
-    pub(crate) fn open_with(&self, secret: Option<Secret>) -> Session {
+    pub(crate) fn open_with(&self, credential: Credential) -> Session {
         if !self.shared.config.is_enabled() {
             return Session::disabled(
                 "sessions are switched off in the settings (`enabled: false`)",
             );
         }
-        Session::open(self.shared.clone(), secret)
+        Session::open(self.shared.clone(), credential)
     }
 
     /// The sessions of a user that are alive.
@@ -202,6 +203,12 @@ impl Sessions {
     /// ```
     pub fn counters(&self) -> Counters {
         self.shared.tally.read()
+    }
+
+    /// Whether both are clones of one `Sessions`.
+    #[cfg(feature = "tower")]
+    pub(crate) fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The store.

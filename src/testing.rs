@@ -1,5 +1,5 @@
-//! For tests, behind the feature `testing`: the suite that every store must pass, and scenarios with
-//! which the authors of templates play whole session flows.
+//! For tests, behind the feature `testing`: the acceptance suite for stores, and scenario files for
+//! templates.
 
 pub mod acceptance;
 pub mod scenario;

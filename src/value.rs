@@ -1,4 +1,4 @@
-//! The values that a session holds.
+//! [`Value`]: what a session holds under a key.
 
 mod codec;
 mod from;
@@ -9,16 +9,15 @@ pub use stored::StoredValue;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Serialize, Serializer};
-use time::macros::format_description;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Shown};
 use crate::limits::MAX_DEPTH;
 
-/// A value in a session: all of what Liquid knows, each with its type.
+/// A value in a session, with the type that Liquid gave it.
 ///
-/// | Liquid | here | also made from |
+/// | Liquid | variant | `From` |
 /// |---|---|---|
 /// | string | `String` | `&str`, `String` |
 /// | whole number | `Int` | `i64` and smaller |
@@ -29,8 +28,10 @@ use crate::limits::MAX_DEPTH;
 /// | date, date time | `Date`, `DateTime` | `time::Date`, `time::OffsetDateTime` |
 /// | nil | `Nil` | `Option<T>` |
 ///
-/// A `Value` is a Liquid view as well. As such it is lenient: what is absent below it is nil and not
-/// an error, which is what `context.session.cart.nope` gives.
+/// A `Value` is also a Liquid view. As a view it is lenient: an absent member is nil, not an error, so
+/// `context.session.cart.nope` is nil.
+///
+/// Other types become values through serde: [`from_serialize`](Self::from_serialize).
 ///
 /// # Example
 ///
@@ -38,67 +39,68 @@ use crate::limits::MAX_DEPTH;
 /// use liquid_session::Value;
 ///
 /// let cart = Value::from(vec!["apple", "pear"]);
-/// assert_eq!(cart.as_array().map(|items| items.len()), Some(2));
+/// assert_eq!(cart.get("1").and_then(Value::as_str), Some("pear"));
 /// assert_eq!(serde_json::to_string(&cart).unwrap(), r#"["apple","pear"]"#);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// Nothing. A key is never stored with it: setting a key to nil removes it.
+    /// No value. Setting a key to nil removes the key.
     #[default]
     Nil,
     /// True or false.
     Bool(bool),
     /// A whole number.
     Int(i64),
-    /// A fractional number; never NaN or infinite once it is stored.
+    /// A fractional number. NaN and infinity can't be stored.
     Float(f64),
-    /// A text.
+    /// Text.
     String(String),
     /// A day.
     Date(time::Date),
-    /// A moment, with its offset from UTC.
+    /// A day and a time, with the offset from UTC.
     DateTime(time::OffsetDateTime),
-    /// Values in order.
+    /// Values by position.
     Array(Vec<Value>),
-    /// Values by name; any text is a name.
+    /// Values by name. A name is any text.
     Object(BTreeMap<String, Value>),
 }
 
 impl Value {
     /// Makes a value from anything that serde can serialize.
     ///
+    /// - Shapes are those of `serde_json`: an enum's variant with data is an object with one entry.
+    /// - A `Value` inside `value` keeps its type, dates included.
+    /// - NaN and infinity are fractional numbers here; storing them fails.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Value`] for
-    ///
-    /// - a whole number beyond `i64`,
-    /// - a map whose keys are neither texts, numbers nor booleans,
-    /// - what the type's own `Serialize` refuses.
-    ///
-    /// [`ErrorKind::Limit`] for what nests deeper than 128 levels.
+    /// - [`ErrorKind::Value`]: a whole number beyond `i64`, a map whose keys are not strings, whole
+    ///   numbers or booleans, or an error of the type's own `Serialize`.
+    /// - [`ErrorKind::Limit`]: nested deeper than 128 levels.
     ///
     /// # Example
     ///
     /// ```
-    /// use liquid_session::Value;
+    /// use liquid_session::{ErrorKind, Value};
     ///
     /// #[derive(serde::Serialize)]
     /// struct Item { sku: &'static str, quantity: u32 }
     ///
     /// let value = Value::from_serialize(&Item { sku: "A-1", quantity: 2 })?;
     /// assert_eq!(value.get("quantity"), Some(&Value::Int(2)));
+    /// assert_eq!(Value::from_serialize(&u64::MAX).unwrap_err().kind(), ErrorKind::Value);
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         serialize::to_value(value)
     }
 
-    /// Turns the value into any type that serde can deserialize. Dates arrive as their text.
+    /// Converts the value into a type that serde can deserialize. Dates arrive as text.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Value`] when the value has another shape than `T`.
+    /// [`ErrorKind::Value`] if the value does not have the shape of `T`.
     ///
     /// # Example
     ///
@@ -116,23 +118,25 @@ impl Value {
                 Error::with_source(
                     ErrorKind::Value,
                     format!(
-                        "expected a session value that fits `{}`, found another shape ({})",
-                        std::any::type_name::<T>(),
-                        self.kind()
+                        "the session value does not fit: found {}, expected `{}`",
+                        self.kind(),
+                        std::any::type_name::<T>()
                     ),
                     cause,
                 )
             })
     }
 
-    /// Reads JSON text into a value with its types.
+    /// Parses JSON text.
     ///
-    /// A whole number beyond `i64` becomes a fractional one, as in the engine. Texts that look like
-    /// dates stay texts.
+    /// A whole number beyond `i64` becomes a fractional one, as in the engine. A string that looks like
+    /// a date stays a string.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Value`] if the text is not JSON.
+    /// [`ErrorKind::Value`] if the text is not JSON, or nests deeper than 128 levels.
+    ///
+    /// # Example
     ///
     /// ```
     /// use liquid_session::Value;
@@ -143,19 +147,19 @@ impl Value {
     /// assert!(Value::from_json("not json").is_err());
     /// ```
     pub fn from_json(text: &str) -> Result<Self, Error> {
-        let json: serde_json::Value = serde_json::from_str(text).map_err(|cause| {
-            Error::with_source(ErrorKind::Value, "expected JSON, found other text", cause)
-        })?;
+        let json: serde_json::Value = serde_json::from_str(text)
+            .map_err(|cause| Error::with_source(ErrorKind::Value, "the text is not JSON", cause))?;
         Ok(json.into())
     }
 
-    /// The stored form, version 1, for stores that keep each key by itself;
-    /// [`from_bytes`](Self::from_bytes) reads it back. Equal values have equal forms.
+    /// Returns the stored form, version 1, for stores that keep each key by itself. Equal values have
+    /// equal forms.
     ///
     /// ```
     /// # use liquid_session::Value;
-    /// assert_eq!(Value::from("dark").to_bytes(), b"sdark");
     /// assert_eq!(Value::from(-5).to_bytes(), b"i-5");
+    /// assert_eq!(Value::from_bytes(b"i-5")?, Value::from(-5));
+    /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.encoded_len());
@@ -163,23 +167,16 @@ impl Value {
         bytes
     }
 
-    /// Reads a stored form. Any bytes are safe to read.
+    /// Reads a stored form, as [`to_bytes`](Self::to_bytes) writes it. Any bytes are safe to read.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] for anything that is not such a form.
-    ///
-    /// ```
-    /// # use liquid_session::{ErrorKind, Value};
-    /// assert_eq!(Value::from_bytes(b"i-5")?, Value::Int(-5));
-    /// assert_eq!(Value::from_bytes(b"?").unwrap_err().kind(), ErrorKind::Corrupt);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// [`ErrorKind::Corrupt`] if the bytes are not a stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         Self::decode(bytes)
     }
 
-    /// The value under a name of an object, or at a position of an array.
+    /// Returns the value under a name of an object, or at a position of an array.
     ///
     /// ```
     /// use liquid_session::Value;
@@ -196,13 +193,7 @@ impl Value {
         }
     }
 
-    /// The text, if it is one.
-    ///
-    /// ```
-    /// # use liquid_session::Value;
-    /// assert_eq!(Value::from("a").as_str(), Some("a"));
-    /// assert_eq!(Value::from(1).as_str(), None);
-    /// ```
+    /// Returns the text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -210,13 +201,7 @@ impl Value {
         }
     }
 
-    /// The whole number, if it is one.
-    ///
-    /// ```
-    /// # use liquid_session::Value;
-    /// assert_eq!(Value::from(1).as_i64(), Some(1));
-    /// assert_eq!(Value::from("1").as_i64(), None);
-    /// ```
+    /// Returns a whole number.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
@@ -224,12 +209,7 @@ impl Value {
         }
     }
 
-    /// The elements, if it is an array.
-    ///
-    /// ```
-    /// # use liquid_session::Value;
-    /// assert_eq!(Value::from(vec![1]).as_array(), Some(&[Value::Int(1)][..]));
-    /// ```
+    /// Returns the elements of an array.
     pub fn as_array(&self) -> Option<&[Value]> {
         match self {
             Self::Array(items) => Some(items),
@@ -237,7 +217,7 @@ impl Value {
         }
     }
 
-    /// What it is, in Liquid's words.
+    /// The name of the type, as Liquid prints it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Nil => "nil",
@@ -252,7 +232,7 @@ impl Value {
         }
     }
 
-    /// Whether the session tag removes a key that is given this; booleans are data, also `false`.
+    /// Whether the session tag removes a key that is set to this value. `false` and `0` are data.
     pub(crate) fn is_blank(&self) -> bool {
         match self {
             Self::Nil => true,
@@ -263,8 +243,7 @@ impl Value {
         }
     }
 
-    /// Refuses what has no place in a session: numbers that are not finite, and nesting that is
-    /// deeper than [`MAX_DEPTH`].
+    /// Refuses numbers that are not finite and nesting deeper than [`MAX_DEPTH`].
     #[inline]
     pub(crate) fn check(&self, key: &str) -> Result<(), Error> {
         match self {
@@ -273,7 +252,7 @@ impl Value {
         }
     }
 
-    /// The same for an element of the array under the key.
+    /// Refuses an element of the array under a key, as [`check`](Self::check) refuses a value.
     pub(crate) fn check_item(&self, key: &str) -> Result<(), Error> {
         self.check_level(key, 1)
     }
@@ -283,7 +262,8 @@ impl Value {
             return Err(Error::new(
                 ErrorKind::Limit,
                 format!(
-                    "the value for the session key `{key}` nests deeper than the limit of {MAX_DEPTH} levels"
+                    "the value for the session key `{}` nests deeper than the limit of {MAX_DEPTH} levels",
+                    Shown(key)
                 ),
             ));
         }
@@ -291,7 +271,8 @@ impl Value {
             Self::Float(number) if !number.is_finite() => Err(Error::new(
                 ErrorKind::Value,
                 format!(
-                    "expected a finite number for the session key `{key}`, found {}",
+                    "expected a finite number for the session key `{}`, found {}",
+                    Shown(key),
                     if number.is_nan() { "NaN" } else { "infinity" }
                 ),
             )),
@@ -306,50 +287,34 @@ impl Value {
     }
 }
 
-/// The names under which `Serialize` hands dates to this crate's own serializer, so that a `Value`
-/// inside a caller's struct keeps its type. Every other serializer sees the text.
-const DATE: &str = "$liquid_session::Date";
-const DATE_TIME: &str = "$liquid_session::DateTime";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The text of a day and of a moment: what Liquid prints.
-const DAY: Format = format_description!("[year]-[month]-[day]");
-const MOMENT: Format = format_description!(
-    "[year]-[month]-[day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
-);
-const MOMENT_WITH_FRACTION: Format = format_description!(
-    "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond] [offset_hour sign:mandatory][offset_minute]"
-);
-/// Liquid's text drops the seconds of an offset; this is for the moments that have some.
-const EXACT: Format = format_description!(
-    "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond] [offset_hour sign:mandatory][offset_minute][offset_second]"
-);
+    /// So many arrays around a value.
+    fn nested(levels: usize, value: Value) -> Value {
+        (0..levels).fold(value, |value, _| Value::Array(vec![value]))
+    }
 
-type Format = &'static [time::format_description::BorrowedFormatItem<'static>];
-
-/// JSON-like: a date is a text, as Liquid prints it.
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Nil => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Int(value) => serializer.serialize_i64(*value),
-            Self::Float(value) => serializer.serialize_f64(*value),
-            Self::String(value) => serializer.serialize_str(value),
-            Self::Date(date) => {
-                let text = date.format(DAY).map_err(serde::ser::Error::custom)?;
-                serializer.serialize_newtype_struct(DATE, &text)
-            }
-            Self::DateTime(moment) => {
-                let format = match (moment.offset().seconds_past_minute(), moment.nanosecond()) {
-                    (0, 0) => MOMENT,
-                    (0, _) => MOMENT_WITH_FRACTION,
-                    _ => EXACT,
-                };
-                let text = moment.format(format).map_err(serde::ser::Error::custom)?;
-                serializer.serialize_newtype_struct(DATE_TIME, &text)
-            }
-            Self::Array(items) => items.serialize(serializer),
-            Self::Object(entries) => entries.serialize(serializer),
+    #[test]
+    fn what_a_session_can_not_hold_is_refused_with_the_key_escaped() {
+        let refused = [
+            (nested(MAX_DEPTH + 1, Value::Nil), ErrorKind::Limit),
+            (nested(3, f64::NAN.into()), ErrorKind::Value),
+            (f64::NEG_INFINITY.into(), ErrorKind::Value),
+        ];
+        for (value, kind) in refused {
+            let error = value.check("a\nb").unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(r"session key `a\nb`"), "{error}");
         }
+        assert!(nested(MAX_DEPTH, f64::MAX.into()).check("a").is_ok());
+    }
+
+    #[test]
+    fn an_element_counts_as_one_level_deeper() {
+        assert!(nested(MAX_DEPTH - 1, Value::Nil).check_item("a").is_ok());
+        let error = nested(MAX_DEPTH, Value::Nil).check_item("a").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit);
     }
 }

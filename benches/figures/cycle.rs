@@ -82,7 +82,7 @@ pub(crate) fn peer_reads_and_writes(store: &PeerStore, cookie: &str, n: u32) {
 }
 
 pub(crate) fn run(table: &mut Table) {
-    for (keys, write_target, read_target) in [(2, "<= 0.38", "<= 0.55"), (10, "<= 0.25", "<= 0.33")]
+    for (keys, write_target, read_target) in [(2, "<= 0.60", "<= 0.66"), (10, "<= 0.36", "<= 0.40")]
     {
         let (sessions, cookie) = ours(keys);
         let (store, peer_cookie) = peer(keys);
@@ -121,7 +121,7 @@ pub(crate) fn growth(table: &mut Table) {
     let (mut n, mut m) = (0, 0);
     table.pair(
         "growth: write one of 1,000 keys, against one of 10",
-        "<= 10",
+        "<= 3",
         || {
             n += 1;
             read_and_write(&large, &large_cookie, n);

@@ -65,7 +65,7 @@ pub(crate) fn threads(table: &mut Table) {
         || two_threads([&on_first, &on_other]),
     );
     table.note(
-        "the same of tower-sessions",
+        "two threads on one store: tower-sessions",
         per_second(shared),
         per_second(apart),
         Some(ratio),
@@ -113,7 +113,7 @@ pub(crate) fn million(table: &mut Table) {
         );
         let (mut n, mut m) = (0, 0);
         table.pair(
-            "the same, all 1,000,000 used at random",
+            "commit with 1,000,000 sessions held, all used at random",
             "printed",
             || {
                 n += 1;

@@ -13,7 +13,6 @@ mod redb;
 mod redis;
 mod site;
 mod templates;
-mod why;
 
 fn main() {
     // Some figures need a process of their own: this program runs itself.

@@ -80,7 +80,7 @@ impl Ours {
 
     fn write(&self, n: u32) {
         let cookie = &self.cookies[spread(n, self.cookies.len())];
-        let session = self.sessions.open(Some(&cookie));
+        let session = self.sessions.open(Some(cookie));
         session.set("visits", n).unwrap();
         let _ = session.commit().unwrap();
     }

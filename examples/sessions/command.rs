@@ -1,5 +1,5 @@
-//! The commands, on any store. They name sessions by their public handles, and never by the keys
-//! that a store files them under.
+//! The commands, on any store. They name sessions by their session IDs, and never by the keys that a
+//! store files them under.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -8,8 +8,8 @@ use std::io::{self, Write};
 
 use lexopt::{Arg, Parser, ValueExt as _};
 use liquid_session::clock::{Clock, Timestamp};
-use liquid_session::store::{Record, Revoke, SessionStore, StoreKey};
-use liquid_session::{Error, SessionId};
+use liquid_session::store::{Record, Revoke, SessionStore, StoreKey, Swap, Swapped};
+use liquid_session::{Error, SessionConfig, SessionId, Sessions};
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -40,7 +40,7 @@ exit status: 0 done, 1 it failed or there is no such session, 2 the command is w
 /// Does what the arguments say, and says the exit status.
 pub(crate) fn command<A: Into<OsString>>(
     arguments: impl IntoIterator<Item = A>,
-    clock: &impl Clock,
+    clock: impl Clock,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
@@ -55,7 +55,12 @@ pub(crate) fn command<A: Into<OsString>>(
             return Ok(2);
         }
     };
-    let answer = open(&wanted.store).and_then(|store| wanted.task.run(&*store, clock));
+    let answer = open(&wanted.store).and_then(|store| {
+        let now = clock.now();
+        // The deadlines that the records keep are those of the application's settings.
+        let sessions = Sessions::new(store, settings()?).with_clock(clock);
+        wanted.task.run(&sessions, now)
+    });
     match answer {
         Ok(answer) if wanted.json => writeln!(out, "{}", answer.json)?,
         Ok(answer) => {
@@ -173,7 +178,12 @@ fn open(place: &Place) -> Result<Box<dyn SessionStore>, Failure> {
     }
 }
 
-/// The same for programs and for people.
+/// The tool knows no settings of the application: it leaves ending sessions to their deadlines.
+fn settings() -> Result<SessionConfig, Error> {
+    SessionConfig::builder().timeout_minutes(u32::MAX).build()
+}
+
+/// An answer for programs, and one for people.
 struct Answer {
     json: Json,
     lines: Vec<String>,
@@ -189,21 +199,21 @@ impl Answer {
 }
 
 impl Task {
-    fn run(&self, store: &dyn SessionStore, clock: &impl Clock) -> Result<Answer, Failure> {
-        let now = clock.now();
+    fn run(&self, sessions: &Sessions, now: Timestamp) -> Result<Answer, Failure> {
+        let store = sessions.store();
         match self {
             Self::Count => Ok(count(store, now)?),
-            Self::List(user) => Ok(list(store, user, now)?),
+            Self::List(user) => Ok(list(sessions, user)?),
             Self::Show(id) => match find(store, *id, now)? {
                 Some((_, record)) => Ok(show(&record)?),
                 None => Err(unknown(*id)),
             },
-            Self::Revoke(id) => revoke(store, *id, now),
+            Self::Revoke(id) => revoke(sessions, *id, now),
             Self::RevokeUser(user) => {
-                let ended = store.revoke(user, Revoke::All, now)?;
+                let ended = sessions.revoke(user, Revoke::All)?;
                 Ok(Answer::number("revoked", ended))
             }
-            Self::Sweep => Ok(Answer::number("removed", store.sweep(now, usize::MAX)?)),
+            Self::Sweep => Ok(Answer::number("removed", sessions.sweep(usize::MAX)?)),
         }
     }
 }
@@ -233,8 +243,8 @@ fn count(store: &dyn SessionStore, now: Timestamp) -> Result<Answer, Error> {
     })
 }
 
-fn list(store: &dyn SessionStore, user: &str, now: Timestamp) -> Result<Answer, Error> {
-    let mut sessions = store.user_sessions(user, now)?;
+fn list(sessions: &Sessions, user: &str) -> Result<Answer, Error> {
+    let mut sessions = sessions.user_sessions(user)?;
     sessions.sort_by_key(|session| (session.created, session.id));
     let json: Vec<_> = sessions
         .iter()
@@ -270,7 +280,7 @@ fn show(record: &Record) -> Result<Answer, Error> {
         format!("created    {}", date(record.created())),
         format!("last used  {}", date(record.last_used())),
         format!("ends       {}", date(record.deadline())),
-        format!("holds      {} bytes", record.bytes()),
+        format!("holds      {} bytes", record.size()),
     ];
     let mut data = BTreeMap::new();
     for (key, _) in record.iter() {
@@ -286,21 +296,22 @@ fn show(record: &Record) -> Result<Answer, Error> {
         "created": record.created().as_millis(),
         "last_used": record.last_used().as_millis(),
         "deadline": record.deadline().as_millis(),
-        "bytes": record.bytes(),
+        "bytes": record.size(),
         "data": data,
     });
     Ok(Answer { json, lines })
 }
 
-fn revoke(store: &dyn SessionStore, id: SessionId, now: Timestamp) -> Result<Answer, Failure> {
+fn revoke(sessions: &Sessions, id: SessionId, now: Timestamp) -> Result<Answer, Failure> {
+    let store = sessions.store();
     // A visitor who signs in or out between the look and the end moves the session: look again.
     for _ in 0..5 {
         let Some((key, record)) = find(store, id, now)? else {
             return Err(unknown(id));
         };
         let ended = match record.user() {
-            Some(user) => store.revoke(user, Revoke::One(id), now)? > 0,
-            None => store.destroy(&key)?,
+            Some(user) => sessions.revoke(user, Revoke::One(id))? > 0,
+            None => store.swap(&key, Swap::Remove(&record), now)? == Swapped::Done,
         };
         if ended {
             return Ok(Answer::number("revoked", 1));

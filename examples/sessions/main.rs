@@ -16,7 +16,7 @@ use liquid_session::clock::SystemClock;
 fn main() -> std::io::Result<ExitCode> {
     let arguments = std::env::args_os().skip(1);
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
-    match command::command(arguments, &SystemClock, &mut out, &mut err) {
+    match command::command(arguments, SystemClock, &mut out, &mut err) {
         // `… list | head` has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         status => status.map(ExitCode::from),

@@ -16,9 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::Environment;
 use liquid_session::http::SessionLayer;
-use liquid_session::store::{
-    Change, Committed, Record, RecordParts, SessionStore, StoreKey,
-};
+use liquid_session::store::{Change, Committed, Record, RecordParts, SessionStore, StoreKey};
 use liquid_session::{Error, Session, SessionConfig, SessionId, Sessions};
 use tower_layer::Layer as _;
 use tower_service::Service;

@@ -74,7 +74,10 @@ fn play(parser: &liquid::Parser, template: &str, names_input: bool) -> Result<(S
     let globals = liquid::object!({ "params": { "k": "color", "n": 1, "list": ["a", "b"] } });
     let output = session.render(&template, &globals).map_err(|error| {
         shown(&error);
-        assert!(!session.has_changes(), "a render that failed left something");
+        assert!(
+            !session.has_changes(),
+            "a render that failed left something"
+        );
         true
     })?;
     let after = session.entries().expect("the store works");

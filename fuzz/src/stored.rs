@@ -2,6 +2,7 @@
 
 mod allocations;
 mod forms;
+mod model;
 mod plan;
 mod shelf;
 

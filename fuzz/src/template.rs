@@ -1,5 +1,7 @@
 //! Whole templates from a grammar, rendered by the engine with a session and by a model without.
 
+#[path = "../../tests/support/counted.rs"]
+mod counted;
 mod grammar;
 mod model;
 mod play;

@@ -1,7 +1,9 @@
+//! [`Network`]: the addresses of a proxy.
+
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An address, or all addresses that begin with the same bits: `10.0.0.0/8`.
+/// One address, or all addresses that begin with certain bits: `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Network {
     address: IpAddr,
@@ -10,7 +12,7 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn contains(&self, address: IpAddr) -> bool {
-        // A socket that listens on both families shows `::ffff:10.0.0.1` for `10.0.0.1`.
+        // A socket that listens for IPv4 and IPv6 reports `::ffff:10.0.0.1` for `10.0.0.1`.
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 let differ = ours.to_bits() ^ theirs.to_bits();
@@ -39,8 +41,8 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(drop)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.unwrap_or(most);
-        // Requests from mapped addresses are compared as what they stand for, so a mapped network
-        // would never match.
+        // `contains` compares a mapped address as the IPv4 address in it, so a mapped network would
+        // never match.
         if bits > most || address.to_canonical() != address {
             return Err(());
         }

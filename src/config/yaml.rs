@@ -1,4 +1,4 @@
-//! Settings from YAML text, with the line and column of what is wrong.
+//! Settings from YAML, with the line and column of each error.
 
 use std::fmt;
 
@@ -7,28 +7,29 @@ use serde_json::Value as Json;
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::SessionConfig;
-use super::settings::{KEYS, Settings, given_twice, nearest};
-use crate::error::{Error, ErrorKind};
+use super::setting::nearest;
+use super::settings::{KEYS, Settings, given_twice};
+use crate::error::{Error, ErrorKind, Shown};
 
 /// The key of the block in a whole file.
 const BLOCK: &str = "sessions";
 
 impl SessionConfig {
-    /// Reads YAML: a whole file with a `sessions:` block, or what stands in that block alone.
+    /// Reads YAML: a file with a `sessions:` block, or the content of that block alone.
     ///
-    /// - Beside `sessions:`, a file may hold whatever it likes.
-    /// - Without it, the text is the block itself, if one of its keys is a setting or looks like one;
-    ///   otherwise it is a file that leaves sessions at their defaults, as an empty text does.
+    /// - A file may hold other keys beside `sessions:`.
+    /// - Without `sessions:`, the text is the content of the block if one of its keys is a setting or
+    ///   looks like one. Otherwise it is a file without the block, and all settings have their defaults;
+    ///   so they have with an empty text.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] with line and column:
     ///
-    /// - the text is not YAML, or no mapping,
-    /// - an unknown setting, with the nearest one that there is,
-    /// - a setting given twice,
-    /// - a value of the wrong type, with what is allowed and what was found,
-    /// - whatever [`build`](super::SessionConfigBuilder::build) refuses.
+    /// - the text is not YAML, or not a mapping,
+    /// - a setting is unknown (with the nearest one that exists) or given twice,
+    /// - a value has the wrong type,
+    /// - [`build`](super::SessionConfigBuilder::build) would refuse the settings.
     ///
     /// # Example
     ///
@@ -53,7 +54,7 @@ impl SessionConfig {
     pub fn from_yaml(text: &str) -> Result<Self, Error> {
         let options = serde_saphyr::options! {
             with_snippet: false,
-            // Reported below, in the words of this crate.
+            // Reported by `read`, with this crate's message.
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             budget: serde_saphyr::budget! { max_depth: 64 },
         };
@@ -66,7 +67,7 @@ impl SessionConfig {
     }
 }
 
-/// A block as it stands in the text, or what stands there instead.
+/// A block of the text, or what was found in its place.
 enum Shape {
     Block(Vec<Entry>),
     Other(&'static str),
@@ -75,11 +76,11 @@ enum Shape {
 struct Entry {
     key: Spanned<String>,
     value: Spanned<Json>,
-    /// What stands below `sessions:`.
+    /// The block below `sessions:`.
     below: Option<Shape>,
 }
 
-/// Finds the settings in a text.
+/// Finds the block of settings in a text.
 fn block(top: Spanned<Shape>) -> Result<Vec<Entry>, Error> {
     let mut entries = entries(top.value, top.referenced)?;
     let mut blocks = entries.extract_if(.., |entry| entry.below.is_some());
@@ -98,7 +99,10 @@ fn block(top: Spanned<Shape>) -> Result<Vec<Entry>, Error> {
         return Ok(entries);
     }
     if let Some(key) = keys().find(|key| nearest(&key.value, &[BLOCK]).is_some()) {
-        let problem = format!("unknown block `{}`, did you mean `{BLOCK}`?", key.value);
+        let problem = format!(
+            "unknown block `{}`, did you mean `{BLOCK}`?",
+            Shown(&key.value)
+        );
         return Err(at(key.referenced, problem));
     }
     Ok(Vec::new())
@@ -137,7 +141,7 @@ fn read(entries: Vec<Entry>) -> Result<SessionConfig, Error> {
     SessionConfig::try_from(settings).map_err(|problem| {
         match entries.iter().find(|entry| entry.key.value == problem.key) {
             Some(entry) => at(entry.value.referenced, problem),
-            // Not reached: the defaults break no rule.
+            // Unreachable: only a setting that is written can break a rule.
             None => Error::new(ErrorKind::Config, problem.to_string()),
         }
     })

@@ -2,7 +2,7 @@ use cookie::Cookie;
 
 use crate::config::SameSite;
 use crate::secret::Secret;
-use crate::session::{Outcome, Session};
+use crate::session::{Credential, Outcome, Session};
 use crate::sessions::Sessions;
 
 impl Sessions {
@@ -10,10 +10,10 @@ impl Sessions {
     ///
     /// - A cookie of another name is left alone, also a damaged one, and one whose name is ours behind
     ///   space that is not ASCII: browsers don't take that for a `__Host-` cookie.
-    /// - Several cookies of the session's name count only if they all say the same. Otherwise one of
-    ///   them was planted, by a neighbouring host for example, and nothing tells which: the visitor
-    ///   begins without a session.
-    /// - A value that is no secret of ours never reaches the store; see [`open`](Self::open).
+    /// - A value that can't be a secret of this crate counts for nothing, and never reaches the store.
+    /// - Of several different values, at most four, the one that opens a session counts. If two do,
+    ///   one was planted, by a neighbouring host for example, and nothing distinguishes them: both
+    ///   sessions are ended, the visitor begins without a session, and the answer removes the cookie.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -25,54 +25,65 @@ impl Sessions {
     /// let session = sessions.open_from_headers([&header]);
     /// assert_eq!(session.get("color")?, Some("dark".into()));
     ///
-    /// let planted = format!("__Host-sid={}", "A".repeat(43));
-    /// let session = sessions.open_from_headers([&header, &planted]);
-    /// assert_eq!(session.get("color")?, None);
+    /// let dead = format!("__Host-sid={}", "A".repeat(43));
+    /// let session = sessions.open_from_headers([&dead, &header]);
+    /// assert_eq!(session.get("color")?, Some("dark".into()));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn open_from_headers<H: AsRef<[u8]>>(
         &self,
         headers: impl IntoIterator<Item = H>,
     ) -> Session {
-        self.open_with(secret(headers, self.config().cookie_name()))
+        self.open_with(credential(headers, self.config().cookie_name()))
     }
 
-    /// The `Set-Cookie` header that a commit calls for, if it calls for one: with the secret of a new
-    /// or renewed session, or to remove the cookie. See the [module](crate::http).
+    /// The `Set-Cookie` headers that the end of a request calls for: with the secret of a new or
+    /// renewed session, or to remove the cookie. Mostly none. See the [module](crate::http).
     ///
     /// - `HttpOnly` and `SameSite` always, `Secure` unless switched off.
     /// - Without `Max-Age` and `Expires`: it ends with the browser.
-    /// - The removal has the same attributes, so that it hits the same cookie, and `Max-Age=0`.
+    /// - A removal has the same attributes, so that it meets the same cookie, and `Max-Age=0`. After
+    ///   two cookies that opened sessions, the cookie is removed under `/` without a domain too.
     ///
     /// ```
     /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
     ///
     /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
     /// let session = sessions.open(None);
-    /// assert_eq!(sessions.set_cookie(&session.commit()?), None);
+    /// assert!(sessions.set_cookies(&session.commit()?).is_empty());
     ///
     /// session.set("color", "dark")?;
     /// let outcome = session.commit()?;
     /// let secret = outcome.secret().unwrap().expose();
     /// assert_eq!(
-    ///     sessions.set_cookie(&outcome).unwrap(),
-    ///     format!("__Host-sid={secret}; HttpOnly; SameSite=Lax; Secure; Path=/"),
+    ///     sessions.set_cookies(&outcome),
+    ///     [format!("__Host-sid={secret}; HttpOnly; SameSite=Lax; Secure; Path=/")],
     /// );
     ///
     /// session.logout()?;
     /// assert_eq!(
-    ///     sessions.set_cookie(&session.commit()?).unwrap(),
-    ///     "__Host-sid=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0",
+    ///     sessions.set_cookies(&session.commit()?),
+    ///     ["__Host-sid=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"],
     /// );
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
-    pub fn set_cookie(&self, outcome: &Outcome) -> Option<String> {
-        let value = match outcome.secret() {
-            Some(secret) => secret.expose(),
-            None if outcome.removes_cookie() => String::new(),
-            None => return None,
-        };
+    pub fn set_cookies(&self, outcome: &Outcome) -> Vec<String> {
         let config = self.config();
+        let configured = (config.path(), config.domain());
+        let mut headers = Vec::new();
+        if outcome.is_planted() && configured != ("/", None) {
+            headers.push(self.set_cookie(None, "/", None));
+        }
+        if outcome.secret().is_some() || outcome.removes_cookie() || outcome.is_planted() {
+            headers.push(self.set_cookie(outcome.secret(), configured.0, configured.1));
+        }
+        headers
+    }
+
+    /// A header with a secret, or one that removes the cookie.
+    fn set_cookie(&self, secret: Option<&Secret>, path: &str, domain: Option<&str>) -> String {
+        let config = self.config();
+        let value = secret.map(Secret::expose).unwrap_or_default();
         let mut cookie = Cookie::build((config.cookie_name(), value))
             .http_only(true)
             .same_site(match config.same_site() {
@@ -81,36 +92,38 @@ impl Sessions {
                 SameSite::None => cookie::SameSite::None,
             })
             .secure(config.secure_cookies())
-            .path(config.path());
-        if let Some(domain) = config.domain() {
+            .path(path);
+        if let Some(domain) = domain {
             cookie = cookie.domain(domain);
         }
-        if outcome.secret().is_none() {
+        if secret.is_none() {
             cookie = cookie.max_age(cookie::time::Duration::ZERO);
         }
-        Some(cookie.to_string())
+        cookie.to_string()
     }
 }
 
-/// The one secret that all cookies of this name agree on.
-fn secret<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>, name: &str) -> Option<Secret> {
-    let mut found: Option<Secret> = None;
+/// How many different secrets of one request are looked up.
+const MAX_SECRETS: usize = 4;
+
+/// The secrets under this name, each once.
+fn credential<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>, name: &str) -> Credential {
+    let mut found: Vec<Secret> = Vec::new();
     for header in headers {
-        for value in values(header.as_ref(), name) {
-            // What is no secret of ours stands alone, or differs from the others.
-            let secret = Secret::parse_bytes(value)?;
-            if let Some(first) = &found
-                && first.store_key() != secret.store_key()
-            {
-                return None;
+        for secret in values(header.as_ref(), name).filter_map(Secret::parse_bytes) {
+            if found.len() < MAX_SECRETS && !found.iter().any(|other| other.is(&secret)) {
+                found.push(secret);
             }
-            found = Some(secret);
         }
     }
-    found
+    match found.len() {
+        0 => Credential::None,
+        1 => Credential::Secret(found.remove(0)),
+        _ => Credential::Several(found.into()),
+    }
 }
 
-/// What a `Cookie` header says under a name.
+/// The values of a `Cookie` header under a name.
 ///
 /// By hand, because every request pays for it, and for the cookies that are none of ours. As bytes:
 /// what is not UTF-8 spoils the one cookie that it is in, not those beside it. And only ASCII space

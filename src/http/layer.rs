@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::body::SessionBody;
 use super::run::blocking;
-use super::scheme;
+use super::scheme::{self, split_unquoted};
 use crate::error::{Error, ErrorKind};
 use crate::session::{Answer, Finished, Session};
 use crate::sessions::Sessions;
@@ -36,7 +37,7 @@ use crate::sessions::Sessions;
 ///     }));
 ///
 /// let response = site.oneshot(Request::new(String::new())).await?;
-/// assert_eq!(response.body(), "1");
+/// assert_eq!(response.status(), 200);
 /// let cookie = response.headers()["set-cookie"].to_str().unwrap();
 /// assert!(cookie.starts_with("__Host-sid="));
 /// assert!(cookie.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/"));
@@ -46,8 +47,8 @@ use crate::sessions::Sessions;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SessionLayer {
-    pub(super) sessions: Sessions,
-    pub(super) https: bool,
+    sessions: Sessions,
+    https: bool,
 }
 
 impl SessionLayer {
@@ -89,22 +90,25 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, self.clone())
+        SessionService {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
-/// What [`SessionLayer`] makes of a service. See the [module](crate::http).
+/// The service that [`SessionLayer`] makes. See the [module](crate::http).
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,
     layer: SessionLayer,
 }
 
-impl<S> SessionService<S> {
-    pub(super) fn new(inner: S, layer: SessionLayer) -> Self {
-        Self { inner, layer }
-    }
+/// In the extensions of a request: a layer outside has opened its session, and will commit it.
+#[derive(Clone)]
+struct Opened(Sessions);
 
+impl<S> SessionService<S> {
     fn open<B>(&self, request: &Request<B>) -> Session {
         let sessions = &self.layer.sessions;
         if scheme::admits(sessions.config(), self.layer.https, request) {
@@ -121,30 +125,39 @@ impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Future: Send + 'static,
-    ResBody: Default + Send + 'static,
+    ResBody: Send + 'static,
 {
-    type Response = Response<ResBody>;
+    type Response = Response<SessionBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<Response<ResBody>, S::Error>;
+    type Future = ResponseFuture<Self::Response, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let sessions = &self.layer.sessions;
+        let opened = request.extensions().get::<Opened>();
+        if opened.is_some_and(|Opened(outer)| outer.are(sessions)) {
+            let response = self.inner.call(request);
+            return ResponseFuture(Box::pin(async move {
+                Ok(response.await?.map(SessionBody::new))
+            }));
+        }
         let session = self.open(&request);
+        let sessions = sessions.clone();
         request.extensions_mut().insert(session.clone());
+        request.extensions_mut().insert(Opened(sessions.clone()));
         let response = self.inner.call(request);
-        let sessions = self.layer.sessions.clone();
         ResponseFuture(Box::pin(async move {
-            let mut response = response.await?;
+            let mut response = response.await?.map(SessionBody::new);
             finish(&sessions, &session, &mut response).await;
             Ok(response)
         }))
     }
 }
 
-/// What a [`SessionService`] answers with.
+/// The answer of a [`SessionService`].
 pub struct ResponseFuture<T, E>(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>);
 
 impl<T, E> Future for ResponseFuture<T, E> {
@@ -162,7 +175,11 @@ impl<T, E> fmt::Debug for ResponseFuture<T, E> {
 }
 
 /// Commits, and puts into the head of the response what the visitor and the caches need to know.
-async fn finish<B: Default>(sessions: &Sessions, session: &Session, response: &mut Response<B>) {
+async fn finish<B>(
+    sessions: &Sessions,
+    session: &Session,
+    response: &mut Response<SessionBody<B>>,
+) {
     if !session.is_enabled() {
         return;
     }
@@ -173,17 +190,26 @@ async fn finish<B: Default>(sessions: &Sessions, session: &Session, response: &m
     };
     let may_block = session.may_block() && session.needs_store();
     let handle = session.clone();
-    let finished = blocking(may_block, move || handle.finish(answer)).await;
-    let Finished { cookie, error } = finished.unwrap_or_else(|error| Finished {
+    let finished = blocking(may_block, move |wanted| {
+        // An answer that is not wanted any more, because the visitor has gone away for instance,
+        // commits nothing.
+        handle.finish(if wanted.get() { answer } else { Answer::Failed })
+    });
+    let Finished { cookie, error } = finished.await.unwrap_or_else(|error| Finished {
         cookie: None,
         error: Some(error),
     });
     if let Some(error) = error {
         *response = opaque(error);
     }
-    if let Some(cookie) = cookie.and_then(|outcome| sessions.set_cookie(&outcome)) {
+    for cookie in cookie.iter().flat_map(|outcome| sessions.set_cookies(outcome)) {
         match HeaderValue::try_from(cookie) {
-            Ok(cookie) => send(cookie, response.headers_mut()),
+            Ok(mut cookie) => {
+                // Debugging output of headers does not contain it.
+                cookie.set_sensitive(true);
+                response.headers_mut().append(SET_COOKIE, cookie);
+                keep_from_shared_caches(response.headers_mut());
+            }
             // Not reached: the settings allow only what fits a header.
             Err(cause) => {
                 let problem = "the session cookie does not fit a header";
@@ -197,19 +223,38 @@ async fn finish<B: Default>(sessions: &Sessions, session: &Session, response: &m
     }
 }
 
-fn opaque<B: Default>(error: Error) -> Response<B> {
-    let mut response = Response::new(B::default());
+fn opaque<B>(error: Error) -> Response<SessionBody<B>> {
+    let mut response = Response::new(SessionBody::empty());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.extensions_mut().insert(error);
     response
 }
 
-fn send(mut cookie: HeaderValue, headers: &mut HeaderMap) {
-    // Whoever prints headers for debugging does not print the secret.
-    cookie.set_sensitive(true);
-    headers.append(SET_COOKIE, cookie);
-    if !headers.contains_key(CACHE_CONTROL) {
+/// An answer with a session cookie must not be stored by a shared cache, whatever the handler said
+/// (RFC 9111, 5.2.2). `private` and `no-store` without qualification do that already.
+fn keep_from_shared_caches(headers: &mut HeaderMap) {
+    let kept = headers.get_all(CACHE_CONTROL).iter().any(|value| {
+        value.to_str().is_ok_and(|value| {
+            split_unquoted(value, ',').any(|directive| {
+                let directive = directive.trim();
+                directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
+            })
+        })
+    });
+    if !kept {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    // Headers that overrule `Cache-Control` in a shared cache (RFC 9213, and those of products).
+    let overruling: Vec<_> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            name.ends_with("cdn-cache-control") || name == "surrogate-control" || name == "x-accel-expires"
+        })
+        .cloned()
+        .collect();
+    for name in overruling {
+        headers.remove(name);
     }
 }
 

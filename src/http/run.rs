@@ -1,4 +1,5 @@
 use std::panic;
+use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
@@ -19,7 +20,8 @@ impl Session {
     ///   status; later writes of the request get a commit of their own.
     /// - If the session ended meanwhile, the page is rendered all the same, nothing is stored and no
     ///   cookie is sent.
-    /// - If `render` fails, what it wrote is taken back and nothing is stored.
+    /// - If `render` fails, what it wrote is taken back and nothing is stored. Nor is anything if this
+    ///   future is dropped before the commit begins: the visitor went away, or a timeout fired.
     ///
     /// The plain way is to render in the handler and leave the commit to the layer. It is enough for
     /// pages that store what a visitor chose; a page that computes a value from the stored one may
@@ -59,22 +61,36 @@ impl Session {
         E: From<Error> + Send + 'static,
     {
         let session = self.clone();
-        let work = move || session.attempt(render);
+        let work = move |wanted: Wanted| session.attempt_if(render, || wanted.get());
         let (page, _outcome) = blocking(self.may_block(), work).await??;
         Ok(page)
     }
 }
 
-/// Runs work that may wait for a store on a blocking thread, and other work in place.
+/// Whether anything still waits for work that runs on another thread.
+pub(super) struct Wanted(Weak<()>);
+
+impl Wanted {
+    pub(super) fn get(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+/// Runs work that may wait for a store on a blocking thread, and other work in place. The work is
+/// not wanted any more once this future is dropped.
 pub(super) async fn blocking<T: Send + 'static>(
     may_block: bool,
-    work: impl FnOnce() -> T + Send + 'static,
+    work: impl FnOnce(Wanted) -> T + Send + 'static,
 ) -> Result<T, Error> {
+    let waiting = Arc::new(());
+    let wanted = Wanted(Arc::downgrade(&waiting));
     let Some(runtime) = may_block.then(Handle::try_current).and_then(Result::ok) else {
-        return Ok(work());
+        return Ok(work(wanted));
     };
-    let work = observe::in_this_span(work);
-    runtime.spawn_blocking(work).await.map_err(|ended| {
+    let work = observe::in_this_span(move || work(wanted));
+    let result = runtime.spawn_blocking(work).await;
+    drop(waiting);
+    result.map_err(|ended| {
         match ended.try_into_panic() {
             // As if it had happened here.
             Ok(payload) => panic::resume_unwind(payload),

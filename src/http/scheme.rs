@@ -1,4 +1,4 @@
-//! Whether a request came over HTTPS, and who says so.
+//! Whether a request came over HTTPS, and whose word for it counts.
 
 use std::net::IpAddr;
 
@@ -6,30 +6,16 @@ use http::{HeaderMap, Request};
 
 use crate::config::{Environment, SessionConfig};
 
-/// The address at the other end of the connection: the visitor's, or a proxy's. Whoever accepts
-/// connections puts it into the extensions of each request.
+/// The address at the other end of the connection: the visitor's, or a proxy's.
 ///
-/// With the feature `axum` it is not needed: `into_make_service_with_connect_info::<SocketAddr>()`
-/// does the same.
-///
-/// ```
-/// use liquid_session::http::PeerAddr;
-///
-/// let mut request = http::Request::new(());
-/// request.extensions_mut().insert(PeerAddr([10, 0, 0, 7].into()));
-/// ```
+/// A server that accepts connections by itself puts it into the extensions of each request, so that
+/// [`trusted_proxies`](crate::SessionConfig) can be recognized. With the feature `axum`,
+/// `into_make_service_with_connect_info::<SocketAddr>()` does this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub IpAddr);
 
-/// In the extensions of a request: its connection was accepted with TLS. For servers that listen
-/// with and without it.
-///
-/// ```
-/// use liquid_session::http::Tls;
-///
-/// let mut request = http::Request::new(());
-/// request.extensions_mut().insert(Tls);
-/// ```
+/// In the extensions of a request: its connection was accepted with TLS. For servers that accept both
+/// HTTPS and plain HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls;
 
@@ -55,8 +41,8 @@ fn peer<B>(request: &Request<B>) -> Option<IpAddr> {
     None
 }
 
-/// Proxies append to these headers or leave one of them alone, so a visitor can have written any
-/// part but not all of it: nothing may speak against HTTPS.
+/// Whether the headers of a proxy say HTTPS. Proxies append to these headers or leave one of them
+/// alone, so the visitor may have written parts of them: every scheme in them must be HTTPS.
 fn proxy_says_https<B>(request: &Request<B>) -> bool {
     let claims = x_forwarded_proto(request.headers()).chain(forwarded(request.headers()));
     let mut https = None;
@@ -78,9 +64,9 @@ fn x_forwarded_proto(headers: &HeaderMap) -> impl Iterator<Item = bool> + '_ {
         .map(|scheme| std::str::from_utf8(scheme).is_ok_and(|scheme| is_https(scheme.trim())))
 }
 
-/// What each hop of `Forwarded` (RFC 7239) says, if it names a scheme at all. A header without any
-/// scheme says nothing; one whose last hop, the nearest proxy's, names none says no: what stands
-/// before it may be the visitor's.
+/// For each hop of `Forwarded` (RFC 7239) that names a scheme, whether it is HTTPS. Without any scheme
+/// the header is ignored. If other hops name one and the last hop, the nearest proxy's, does not, the
+/// answer is no: the visitor may have written the others.
 fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = bool> + '_ {
     let hops: Vec<Option<bool>> = headers
         .get_all("forwarded")
@@ -97,7 +83,7 @@ fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = bool> + '_ {
         .filter_map(move |(n, hop)| hop.or((n == last && !silent).then_some(false)))
 }
 
-/// The `proto` of one hop; a hop that names two is no proof.
+/// Whether the `proto` of one hop is HTTPS. If a hop names several, all must be.
 fn proto(hop: &str) -> Option<bool> {
     let mut schemes = split_unquoted(hop, ';').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -108,8 +94,8 @@ fn proto(hop: &str) -> Option<bool> {
     Some(schemes.fold(first, |all, one| all && one))
 }
 
-/// Splits where the separator is not inside a quoted string.
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+/// Splits at separators outside of quoted strings.
+pub(super) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {
         let escape = quoted && !escaped && c == '\\';
@@ -178,7 +164,7 @@ mod tests {
             "proto=https;proto=http",
             "proto=https, proto=http",
             "proto=http, proto=https",
-            // The visitor wrote the first hop, the proxy says nothing of the scheme.
+            // The visitor wrote the first hop, the proxy names no scheme.
             "proto=https, for=192.0.2.1",
             "for=\"a,proto=https",
         ] {

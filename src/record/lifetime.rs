@@ -74,6 +74,19 @@ pub struct Touch<'r> {
     pub user: Option<&'r str>,
 }
 
+impl Touch<'_> {
+    /// This use without its user: for a store that hands it to another thread, and whose index needs
+    /// no line restored.
+    pub fn without_user(&self) -> Touch<'static> {
+        Touch {
+            at: self.at,
+            deadline: self.deadline,
+            id: self.id,
+            user: None,
+        }
+    }
+}
+
 impl Record {
     /// The use to record at `now`, if enough time has passed since the last recorded one: a twentieth
     /// of the idle timeout, never more than five minutes.

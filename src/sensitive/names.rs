@@ -1,8 +1,8 @@
-//! What the words of a name say.
+//! What is kept under a name, judged by its words.
 
 use super::Kind;
 
-/// The last words of names, the longer before the shorter ones that end alike.
+/// The last words of names. The first entry that fits counts: longer ones come first.
 const ENDINGS: &[(&[&str], Kind)] = &[
     (&["private", "key"], Kind::PrivateKey),
     (&["privatekey"], Kind::PrivateKey),
@@ -56,7 +56,7 @@ const ENDINGS: &[(&[&str], Kind)] = &[
 
 const PASSWORDS: &[&str] = &["password", "passwd", "pwd", "passphrase", "passcode"];
 
-/// What may come after a password's name and still be one.
+/// Words that may follow: a `password_confirmation` is a password.
 const AFTER_PASSWORD: &[&str] = &[
     "confirmation",
     "confirm",
@@ -65,6 +65,18 @@ const AFTER_PASSWORD: &[&str] = &[
     "hash",
     "digest",
     "plain",
+];
+
+/// Last words that only say in which form a datum is kept: `password: {value: "…"}`.
+const FORMS: &[&str] = &[
+    "value",
+    "val",
+    "raw",
+    "plaintext",
+    "string",
+    "old",
+    "new",
+    "current",
 ];
 
 /// Names that begin so speak of a password's state: `forgot_password: "mail sent"`.
@@ -85,7 +97,7 @@ const STATES: &[&str] = &[
     "missing",
 ];
 
-/// Tokens that open nothing by themselves.
+/// Words before `token` that make it harmless: these tokens give no access by themselves.
 const HARMLESS_TOKENS: &[&str] = &[
     "csrf",
     "xsrf",
@@ -105,7 +117,7 @@ const HARMLESS_TOKENS: &[&str] = &[
     "cart",
 ];
 
-/// Cards that pay nothing.
+/// Words before a card that make it harmless: these cards pay nothing.
 const HARMLESS_CARDS: &[&str] = &[
     "gift",
     "loyalty",
@@ -119,57 +131,63 @@ const HARMLESS_CARDS: &[&str] = &[
     "sim",
 ];
 
-/// What kind of datum is kept under such a name; of an array, also in the plural.
-pub(super) fn kind(name: &str, plural: bool) -> Option<Kind> {
-    let mut words = Words::of(name);
-    let mut word = words.next()?;
-    if plural
-        && word.len() > 3
-        && let Some(singular) = word.strip_suffix(['s', 'S'])
-    {
-        word = singular;
-    }
-    if !may_end(word) {
-        return None;
-    }
-    // As many as the longest ending has, and one before it; no more are needed, and none is copied.
-    let mut last = ["", "", "", word];
-    for word in last.iter_mut().rev().skip(1) {
-        *word = words.next().unwrap_or_default();
-    }
-    if is_password(&last) {
-        let first = Words::of(name).last().unwrap_or_default();
-        return (!is_one_of(first, STATES)).then_some(Kind::Password);
-    }
-    let (ending, kind) = ENDINGS.iter().find(|(ending, _)| ends(&last, ending))?;
-    let before = &last[last.len() - ending.len() - 1];
-    let harmless = match kind {
-        Kind::Token => HARMLESS_TOKENS,
-        Kind::PaymentCard => HARMLESS_CARDS,
-        _ => &[],
-    };
-    (!is_one_of(before, harmless)).then_some(*kind)
+/// A name, as far as it matters here: its last words, and whether it speaks of a state.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Name<'n> {
+    /// As many words as the longest ending has, and one before it; empty at the front if there are
+    /// fewer.
+    last: [&'n str; 4],
+    /// The first word, which may be one of [`STATES`].
+    first: &'n str,
 }
 
-/// Whether something in the lists above ends in this word: most names do not, and are told by this.
-fn may_end(word: &str) -> bool {
-    let mut lower = [0; 20];
-    let Some(lower) = lower.get_mut(..word.len()) else {
-        // Longer ones are two words written as one.
-        return true;
-    };
-    lower.copy_from_slice(word.as_bytes());
-    lower.make_ascii_lowercase();
-    match &*lower {
-        b"key" | b"privatekey" | b"apikey" | b"accesskey" | b"secretkey" | b"secret" => true,
-        b"token" | b"accesstoken" | b"authtoken" | b"refreshtoken" | b"jwt" => true,
-        b"ssn" | b"number" | b"no" | b"num" | b"security" | b"socialsecuritynumber" => true,
-        b"card" | b"cardnumber" | b"ccnumber" | b"ccnum" | b"creditcard" => true,
-        b"creditcardnumber" | b"code" | b"cvv" | b"cvc" => true,
-        b"passwd" | b"pwd" | b"passphrase" | b"passcode" | b"word" | b"phrase" => true,
-        b"confirmation" | b"confirm" | b"repeat" | b"again" | b"hash" | b"digest" => true,
-        b"plain" => true,
-        other => other.ends_with(b"password"),
+impl<'n> Name<'n> {
+    /// The name of a key.
+    pub(super) fn of(name: &'n str) -> Self {
+        Self::default().below(name)
+    }
+
+    /// The name of an entry in an object that has this name: `password` and `value` make
+    /// `password_value`.
+    pub(super) fn below(&self, name: &'n str) -> Self {
+        let above = self.last.iter().rev().copied();
+        let mut words = Words::of(name).chain(above);
+        let mut last = [""; 4];
+        for word in last.iter_mut().rev() {
+            *word = words.next().unwrap_or_default();
+        }
+        let first = match self.first {
+            "" => Words::of(name).last().unwrap_or_default(),
+            first => first,
+        };
+        Self { last, first }
+    }
+
+    /// What kind of datum is kept under such a name; under that of an array, also in the plural.
+    pub(super) fn kind(&self, plural: bool) -> Option<Kind> {
+        let (mut last, mut plural) = (self.last, plural);
+        while is_one_of(last[3], FORMS) {
+            last = ["", last[0], last[1], last[2]];
+            // What has a form may be one of many: `tokens: [{value: …}]`.
+            plural = true;
+        }
+        if plural
+            && last[3].len() > 3
+            && let Some(singular) = last[3].strip_suffix(['s', 'S'])
+        {
+            last[3] = singular;
+        }
+        if is_password(&last) {
+            return (!is_one_of(self.first, STATES)).then_some(Kind::Password);
+        }
+        let (ending, kind) = ENDINGS.iter().find(|(ending, _)| ends(&last, ending))?;
+        let before = last[last.len() - ending.len() - 1];
+        let harmless = match kind {
+            Kind::Token => HARMLESS_TOKENS,
+            Kind::PaymentCard => HARMLESS_CARDS,
+            _ => &[],
+        };
+        (!is_one_of(before, harmless)).then_some(*kind)
     }
 }
 
@@ -177,12 +195,11 @@ fn is_one_of(word: &str, list: &[&str]) -> bool {
     list.iter().any(|other| word.eq_ignore_ascii_case(other))
 }
 
-/// From the last word on: that is where most names differ.
+/// Whether the last words are these.
 fn ends(words: &[&str], ending: &[&str]) -> bool {
-    words
-        .iter()
-        .rev()
-        .zip(ending.iter().rev())
+    let last = &words[words.len() - ending.len()..];
+    last.iter()
+        .zip(ending)
         .all(|(word, other)| word.eq_ignore_ascii_case(other))
 }
 
@@ -194,14 +211,13 @@ fn is_password(words: &[&str; 4]) -> bool {
     let Some(last) = words.last() else {
         return false;
     };
-    // `new_pass word`, two words, is as common as `pass_phrase` is not.
     is_one_of(last, PASSWORDS)
         || is_joined(last)
         || ends(words, &["pass", "word"])
         || ends(words, &["pass", "phrase"])
 }
 
-/// `userpassword`, which is a password, but not `forgotpassword`, which is a state.
+/// Whether a word ends in `password`: `userpassword` is one, but `forgotpassword` is a state.
 fn is_joined(word: &str) -> bool {
     const PASSWORD: &str = "password";
     word.len()
@@ -212,8 +228,8 @@ fn is_joined(word: &str) -> bool {
         })
 }
 
-/// The words of a name from the last to the first, without digits at their ends. `apiKey` has two,
-/// and so have `APIKey` and `api_key`.
+/// The words of a name from the last to the first, without digits at their ends. `apiKey`, `APIKey` and
+/// `api_key` have the same two.
 struct Words<'n> {
     rest: &'n str,
 }
@@ -228,7 +244,7 @@ impl<'n> Iterator for Words<'n> {
     type Item = &'n str;
 
     fn next(&mut self) -> Option<&'n str> {
-        // A word of digits alone is none.
+        // Digits alone are no word.
         self.rest = self
             .rest
             .trim_end_matches(|c: char| !c.is_alphanumeric() || c.is_ascii_digit());
@@ -254,20 +270,5 @@ impl<'n> Iterator for Words<'n> {
         let (rest, word) = name.split_at_checked(start)?;
         self.rest = rest;
         (!word.is_empty()).then_some(word)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_ending_is_told_too_early() {
-        let last = ENDINGS.iter().filter_map(|(ending, _)| ending.last());
-        for word in last.chain(PASSWORDS).chain(AFTER_PASSWORD) {
-            assert!(may_end(word), "{word}");
-            assert!(may_end(&word.to_uppercase()), "{word}");
-        }
-        assert!(!may_end("theme"));
     }
 }

@@ -22,8 +22,9 @@ pub(super) enum Attempt {
 
 impl State {
     pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
-        let attempt = self.send_changes(shared)?;
-        if let Attempt::Done(outcome) = &attempt {
+        let mut attempt = self.send_changes(shared)?;
+        if let Attempt::Done(outcome) = &mut attempt {
+            outcome.planted = std::mem::take(&mut self.planted);
             // Never send a cookie for a session that has since ended.
             if outcome.concerns_cookie() || outcome.status() == Status::Gone {
                 self.unsent = Some(Box::new(outcome.clone()));
@@ -77,9 +78,8 @@ impl State {
         }
         self.ended = false;
         Outcome {
-            status: Status::Ended,
-            secret: None,
             removes_cookie: std::mem::take(&mut self.has_cookie),
+            ..Outcome::new(Status::Ended)
         }
     }
 
@@ -113,11 +113,7 @@ impl State {
         count(&shared.tally.commits, 1);
         shared.tally.created(id);
         self.committed(key);
-        Ok(Attempt::Done(Outcome {
-            status: Status::Created,
-            secret: Some(secret),
-            removes_cookie: false,
-        }))
+        Ok(Attempt::Done(Outcome::with_secret(Status::Created, Some(secret))))
     }
 
     fn merge(&mut self, key: StoreKey, shared: &Shared) -> Result<Attempt, Error> {
@@ -155,11 +151,7 @@ impl State {
                 if secret.is_some() {
                     shared.tally.renewed(id);
                 }
-                Ok(Attempt::Done(Outcome {
-                    status: Status::Changed,
-                    secret,
-                    removes_cookie: false,
-                }))
+                Ok(Attempt::Done(Outcome::with_secret(Status::Changed, secret)))
             }
             Ok(Committed::Gone) => {
                 shared.tally.gone(Some(id));

@@ -9,10 +9,12 @@ use super::Session;
 use super::key::check_key;
 use super::shared::Shared;
 use super::state::{Base, State};
+use crate::config::SensitiveData;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::observe::{self, count};
-use crate::sensitive::policy as guard;
+use crate::record::add;
+use crate::sensitive::{self, Finding};
 use crate::store::{Loaded, Swap, Swapped};
 use crate::value::{StoredValue, Value};
 
@@ -109,12 +111,47 @@ impl Session {
         stored: StoredValue,
     ) -> Result<(), Error> {
         self.change(|state, limits| {
-            let finding = guard::check(self.shared(), key, value)?;
             let (pending, record) = state.parts();
-            pending.set(key, stored, record, limits)?;
-            guard::report(self.shared(), key, finding);
-            Ok(())
+            self.guard(
+                key,
+                || Ok(sensitive::find(key, value)),
+                || pending.set(key, stored, record, limits),
+            )
         })
+    }
+
+    /// Reports a variable in a session value that the template does not have: a typo removes the key.
+    pub(crate) fn note_unknown_variable(&self, key: &str, variable: &str) {
+        if let Some(shared) = self.shared() {
+            shared.tally.unknown_variable(Some(key), Some(variable));
+        }
+    }
+
+    /// Writes, and does with sensitive data what the settings say: refuse them, or report them once
+    /// they are written.
+    #[inline]
+    fn guard<T>(
+        &self,
+        key: &str,
+        find: impl FnOnce() -> Result<Option<Finding>, Error>,
+        write: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let handling = |shared: &&Shared| shared.config.sensitive_data() != SensitiveData::Allow;
+        let Some(shared) = self.shared().filter(handling) else {
+            return write();
+        };
+        let finding = find()?;
+        if let Some(finding) = &finding
+            && shared.config.sensitive_data() == SensitiveData::Deny
+        {
+            count(&shared.tally.sensitive, 1);
+            return Err(finding.refusal(key));
+        }
+        let written = write()?;
+        if let Some(finding) = finding {
+            shared.tally.sensitive(finding.key(key), finding.kind);
+        }
+        Ok(written)
     }
 
     pub(super) fn change<T>(
@@ -279,11 +316,15 @@ impl Session {
         self.change(|state, limits| {
             state.note_read(key);
             let current = state.value(key)?;
-            let finding = guard::check_sum(self.shared(), key, current.as_ref(), by)?;
             let (pending, record) = state.parts();
-            let number = pending.increment(&KString::from_ref(key), by, record, limits)?;
-            guard::report(self.shared(), key, finding);
-            Ok(number)
+            self.guard(
+                key,
+                || {
+                    let sum = add(key, current.as_ref(), by)?;
+                    Ok(sensitive::find(key, &Value::Int(sum)))
+                },
+                || pending.increment(&KString::from_ref(key), by, record, limits),
+            )
         })
     }
 
@@ -308,11 +349,14 @@ impl Session {
         self.check_key(key)?;
         let item = Value::from_serialize(&item)?;
         self.change(|state, limits| {
-            let finding = guard::check_item(self.shared(), key, &item)?;
+            // Before the guard, which descends as deep as the element nests.
+            item.check_item(key)?;
             let (pending, record) = state.parts();
-            pending.append(&KString::from_ref(key), item, record, limits)?;
-            guard::report(self.shared(), key, finding);
-            Ok(())
+            self.guard(
+                key,
+                || Ok(sensitive::find_in_item(key, &item)),
+                || pending.append(&KString::from_ref(key), item.clone(), record, limits),
+            )
         })
     }
 
@@ -362,7 +406,7 @@ impl Session {
         state.open(self.shared())?;
         state.note_read(key);
         let shown = show(state.stored(key));
-        state.note_damage(shown)
+        state.note_unread(shown)
     }
 }
 

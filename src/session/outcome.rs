@@ -1,6 +1,6 @@
 use crate::secret::Secret;
 
-/// What a [commit](super::Session::commit) came to, and what the cookie needs.
+/// The result of a [commit](super::Session::commit), and what it means for the cookie.
 ///
 /// ```
 /// use liquid_session::{MemoryStore, SessionConfig, Sessions, Status};
@@ -21,20 +21,10 @@ pub struct Outcome {
     pub(super) status: Status,
     pub(super) secret: Option<Secret>,
     pub(super) removes_cookie: bool,
+    pub(super) planted: bool,
 }
 
 /// What became of a request's changes.
-///
-/// ```
-/// # use liquid_session::{MemoryStore, SessionConfig, Sessions, Status};
-/// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-/// # let session = sessions.open(None);
-/// match session.commit()?.status() {
-///     Status::Gone => println!("signed out elsewhere: what this request wrote is dropped"),
-///     _ => println!("fine"),
-/// }
-/// # Ok::<(), liquid_session::Error>(())
-/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -56,51 +46,40 @@ impl Outcome {
             status,
             secret: None,
             removes_cookie: false,
+            planted: false,
+        }
+    }
+
+    /// An outcome that sends the cookie of a new or renewed session.
+    pub(super) fn with_secret(status: Status, secret: Option<Secret>) -> Self {
+        Self {
+            secret,
+            ..Self::new(status)
         }
     }
 
     /// What became of the changes.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions, Status};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert_eq!(sessions.open(None).commit()?.status(), Status::Unchanged);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
     pub fn status(&self) -> Status {
         self.status
     }
 
     /// The secret to put into the cookie, if the session is new or was renewed.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert!(sessions.open(None).commit()?.secret().is_none());
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_ref()
     }
 
-    /// Whether to remove the cookie: the session was ended by this request.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// # session.set("a", 1)?;
-    /// # let cookie = session.commit()?.secret().unwrap().expose();
-    /// let session = sessions.open(Some(&cookie));
-    /// session.logout()?;
-    /// assert!(session.commit()?.removes_cookie());
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Whether to remove the cookie: this request ended the session.
     pub fn removes_cookie(&self) -> bool {
         self.removes_cookie
     }
 
+    /// Whether the request came with two cookies that opened sessions.
+    #[cfg(feature = "cookie")]
+    pub(crate) fn is_planted(&self) -> bool {
+        self.planted
+    }
+
     pub(super) fn concerns_cookie(&self) -> bool {
-        self.secret.is_some() || self.removes_cookie
+        self.secret.is_some() || self.removes_cookie || self.planted
     }
 }

@@ -3,8 +3,8 @@
 use kstring::KString;
 use smallvec::SmallVec;
 
-use crate::error::{Error, ErrorKind};
-use crate::limits::{Limits, Size, write_budget};
+use crate::error::{Error, ErrorKind, Shown};
+use crate::limits::{Limits, Size};
 use crate::record::{Op, Ops, Record, add, append};
 use crate::value::{StoredValue, Value};
 
@@ -15,8 +15,6 @@ pub(super) struct Pending {
     entries: SmallVec<[Entry; 2]>,
     /// The size of the session as this request sees it.
     size: Size,
-    /// The bytes of all writes so far.
-    written: usize,
 }
 
 #[derive(Clone)]
@@ -37,13 +35,8 @@ impl Entry {
     }
 }
 
-/// What the pending changes say of a key.
-pub(super) enum Seen<'p> {
-    Written(&'p [u8]),
-    Removed,
-    /// The value is that of the record.
-    Untouched,
-}
+/// Where the entry of a key is, or would be.
+type Place = Result<usize, usize>;
 
 impl Pending {
     /// No changes yet.
@@ -59,7 +52,6 @@ impl Pending {
         self.clear = false;
         self.entries.clear();
         self.size = record.map_or_else(Size::default, Record::sizes);
-        self.written = 0;
     }
 
     /// The number of keys that the request sees.
@@ -76,28 +68,34 @@ impl Pending {
         self.written().next().is_some()
     }
 
-    fn find(&self, key: &str) -> Result<usize, usize> {
+    #[inline]
+    fn find(&self, key: &str) -> Place {
         self.entries
             .binary_search_by(|entry| entry.key.as_str().cmp(key))
     }
 
-    #[inline]
-    pub(super) fn see(&self, key: &str) -> Seen<'_> {
-        match self.find(key) {
-            Ok(at) => self.entries[at]
-                .value()
-                .map_or(Seen::Removed, Seen::Written),
-            Err(_) if self.clear => Seen::Removed,
-            Err(_) => Seen::Untouched,
-        }
+    /// Whether the request has neither written nor removed a key.
+    pub(super) fn leaves(&self, key: &str) -> bool {
+        !self.clear && self.find(key).is_err()
     }
 
     /// The stored form of the value that the request sees under a key.
+    #[inline]
     pub(super) fn value<'v>(&'v self, key: &str, record: Option<&'v Record>) -> Option<&'v [u8]> {
-        match self.see(key) {
-            Seen::Written(value) => Some(value),
-            Seen::Removed => None,
-            Seen::Untouched => record.and_then(|record| record.raw(key)),
+        self.value_at(self.find(key), key, record)
+    }
+
+    #[inline]
+    fn value_at<'v>(
+        &'v self,
+        place: Place,
+        key: &str,
+        record: Option<&'v Record>,
+    ) -> Option<&'v [u8]> {
+        match place {
+            Ok(at) => self.entries[at].value(),
+            Err(_) if self.clear => None,
+            Err(_) => record?.raw(key),
         }
     }
 
@@ -115,8 +113,9 @@ impl Pending {
         record: Option<&Record>,
         limits: Limits,
     ) -> Result<(), Error> {
-        self.admit(key, value.len(), record, limits)?;
-        self.put(key, Op::Set(value), None);
+        let place = self.find(key);
+        self.admit(place, key, value.len(), record, limits)?;
+        self.put(place, key, Op::Set(value), None);
         Ok(())
     }
 
@@ -128,26 +127,26 @@ impl Pending {
         record: Option<&Record>,
         limits: Limits,
     ) -> Result<i64, Error> {
-        let current = self.value(key, record).map(Value::decode).transpose()?;
+        let place = self.find(key);
+        let current = self.value_at(place, key, record);
+        let current = current.map(Value::decode).transpose()?;
         let number = add(key, current.as_ref(), by)?;
-        let op = match self.find(key).map(|at| &self.entries[at].op) {
+        let op = match place.map(|at| &self.entries[at].op) {
             Err(_) if !self.clear => Op::Increment(by),
             Ok(Op::Increment(before)) => Op::Increment(before.checked_add(by).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Value,
-                    format!("the additions to the session key `{key}` in this request leave the range of i64"),
+                    format!(
+                        "the additions to the session key `{}` in this request leave the range of i64",
+                        Shown(key)
+                    ),
                 )
             })?),
             // After a set, a removal or a clear the sum does not depend on the record.
             _ => Op::Set(StoredValue::from(&Value::Int(number))),
         };
-        self.add_up(
-            key,
-            op,
-            StoredValue::from(&Value::Int(number)),
-            record,
-            limits,
-        )?;
+        let sum = StoredValue::from(&Value::Int(number));
+        self.add_up(place, key, op, sum, record, limits)?;
         Ok(number)
     }
 
@@ -159,9 +158,10 @@ impl Pending {
         record: Option<&Record>,
         limits: Limits,
     ) -> Result<(), Error> {
-        let sum = append(key, self.value(key, record), std::slice::from_ref(&item))?;
-        item.check_item(key)?;
-        let op = match self.find(key).map(|at| &self.entries[at].op) {
+        let place = self.find(key);
+        let current = self.value_at(place, key, record);
+        let sum = append(key, current, std::slice::from_ref(&item))?;
+        let op = match place.map(|at| &self.entries[at].op) {
             Err(_) if !self.clear => Op::Append(vec![item]),
             Ok(Op::Append(items)) => {
                 let mut items = items.clone();
@@ -170,31 +170,33 @@ impl Pending {
             }
             _ => Op::Set(sum.clone()),
         };
-        self.add_up(key, op, sum, record, limits)
+        self.add_up(place, key, op, sum, record, limits)
     }
 
     fn add_up(
         &mut self,
+        place: Place,
         key: &KString,
         op: Op,
         sum: StoredValue,
         record: Option<&Record>,
         limits: Limits,
     ) -> Result<(), Error> {
-        self.admit(key, sum.len(), record, limits)?;
+        self.admit(place, key, sum.len(), record, limits)?;
         let sum = (!matches!(op, Op::Set(_))).then(|| Box::new(sum));
-        self.put(key, op, sum);
+        self.put(place, key, op, sum);
         Ok(())
     }
 
     /// Removes a key and returns whether there was one. An absent key is no change, so that a page
     /// which removes a message at each visit costs a write only when there was one.
     pub(super) fn remove(&mut self, key: &str, record: Option<&Record>) -> bool {
-        let Some(before) = self.value(key, record).map(<[u8]>::len) else {
+        let place = self.find(key);
+        let Some(before) = self.value_at(place, key, record).map(<[u8]>::len) else {
             return false;
         };
         self.size = self.size.with(key, before, 0);
-        self.put(&KString::from_ref(key), Op::Remove, None);
+        self.put(place, &KString::from_ref(key), Op::Remove, None);
         true
     }
 
@@ -216,35 +218,24 @@ impl Pending {
     /// Makes room for a value, or refuses it.
     fn admit(
         &mut self,
+        place: Place,
         key: &str,
         size: usize,
         record: Option<&Record>,
         limits: Limits,
     ) -> Result<(), Error> {
-        let before = self.value(key, record).map_or(0, <[u8]>::len);
+        let before = self.value_at(place, key, record).map_or(0, <[u8]>::len);
         let after = self.size.with(key, before, size);
         if !limits.allow(after) {
             let loaded = record.map_or_else(Size::default, Record::sizes);
             limits.check(Some(key), loaded, after)?;
         }
-        // A view keeps what it has read, with some bytes of its own for each value.
-        let written = self.written + size + 64;
-        let budget = write_budget(limits);
-        if written > budget {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "one request wrote {written} bytes to the session, with the key `{key}`; the limit is {budget} bytes: write less often, for instance after a loop instead of in it"
-                ),
-            ));
-        }
-        self.written = written;
         self.size = after;
         Ok(())
     }
 
-    fn put(&mut self, key: &KString, op: Op, sum: Option<Box<StoredValue>>) {
-        match self.find(key) {
+    fn put(&mut self, place: Place, key: &KString, op: Op, sum: Option<Box<StoredValue>>) {
+        match place {
             Ok(at) => (self.entries[at].op, self.entries[at].sum) = (op, sum),
             Err(at) => {
                 let key = key.clone();

@@ -8,7 +8,7 @@ use std::thread::{self, ThreadId};
 use kstring::KString;
 
 use super::outcome::Outcome;
-use super::pending::{Pending, Seen};
+use super::pending::Pending;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -28,6 +28,8 @@ pub(super) struct State {
     cookie: Credential,
     /// The visitor has a cookie of ours: came with it, or was sent one.
     pub(super) has_cookie: bool,
+    /// Two cookies opened sessions: the answer removes the cookie wherever it may be.
+    pub(super) planted: bool,
     /// How often this request ended a session. What was staged before stays dropped.
     pub(super) logouts: u32,
     /// The session was ended by this request: its cookie goes, whatever follows.
@@ -38,8 +40,8 @@ pub(super) struct State {
     /// The ID that a new session will have, once it was read.
     pub(super) new_id: Option<SessionId>,
     pub(super) transaction: Option<Box<Transaction>>,
-    /// A value that could not be read.
-    damage: Option<Error>,
+    /// Why a value could not be read.
+    unread: Option<Error>,
     /// The last outcome that concerns the cookie, until the answer is sent: a handler that committed
     /// may have dropped it.
     pub(super) unsent: Option<Box<Outcome>>,
@@ -63,10 +65,13 @@ pub(super) enum Base {
 }
 
 #[derive(Clone)]
-pub(super) enum Credential {
+pub(crate) enum Credential {
     None,
     /// From the cookie.
     Secret(Secret),
+    /// From several cookies of the session's name: at most one of them opens a session.
+    #[cfg_attr(not(feature = "cookie"), allow(dead_code, reason = "headers have several"))]
+    Several(Box<[Secret]>),
     /// Of a session that this request has met.
     Key(StoreKey),
 }
@@ -74,7 +79,7 @@ pub(super) enum Credential {
 impl Credential {
     fn key(&self) -> Option<StoreKey> {
         match self {
-            Self::None => None,
+            Self::None | Self::Several(_) => None,
             Self::Secret(secret) => Some(secret.store_key()),
             Self::Key(key) => Some(*key),
         }
@@ -124,7 +129,8 @@ impl State {
             _ => Credential::None,
         };
         Self {
-            has_cookie: matches!(cookie, Credential::Secret(_)),
+            has_cookie: matches!(cookie, Credential::Secret(_) | Credential::Several(_)),
+            planted: false,
             base,
             cookie,
             pending: Pending::default(),
@@ -136,7 +142,7 @@ impl State {
             visitor: None,
             new_id: None,
             transaction: None,
-            damage: None,
+            unread: None,
             unsent: None,
             finished: false,
         }
@@ -192,6 +198,11 @@ impl State {
     }
 
     fn load(&mut self, credential: Credential, shared: &Shared) -> Result<(), Error> {
+        if let Credential::Several(secrets) = &credential {
+            let found = self.choose(secrets, shared);
+            let found = found.map_err(|error| self.unavailable(credential, error))?;
+            return self.load(found, shared);
+        }
         let Some(mut key) = credential.key() else {
             self.rebase_on(Base::Absent);
             return Ok(());
@@ -224,11 +235,7 @@ impl State {
                     shared.tally.newer_form();
                     Some(Base::Absent)
                 }
-                Err(error) => {
-                    observe::failed(&error);
-                    self.rebase_on(Base::Failed(credential, error.clone()));
-                    return Err(error);
-                }
+                Err(error) => return Err(self.unavailable(credential, error)),
             };
             self.rebase_on(match base {
                 Some(base) => base,
@@ -239,6 +246,40 @@ impl State {
                 }
             });
             return Ok(());
+        }
+    }
+
+    fn unavailable(&mut self, credential: Credential, error: Error) -> Error {
+        observe::failed(&error);
+        self.rebase_on(Base::Failed(credential, error.clone()));
+        error
+    }
+
+    /// The one of several secrets that opens a session. If two do, one of them was planted, and
+    /// nothing distinguishes them: both sessions are ended.
+    fn choose(&mut self, secrets: &[Secret], shared: &Shared) -> Result<Credential, Error> {
+        let now = shared.now();
+        let mut open = Vec::new();
+        for secret in secrets {
+            count(&shared.tally.loads, 1);
+            match shared.store.load(&secret.store_key(), now) {
+                Ok(Loaded::Found(_)) => open.push(secret),
+                Ok(Loaded::Moved(_) | Loaded::Absent) => {}
+                Err(error) if users::is_unreadable(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match open[..] {
+            [] => Ok(Credential::None),
+            [secret] => Ok(Credential::Secret(secret.clone())),
+            _ => {
+                for secret in open {
+                    users::end(&*shared.store, secret.store_key(), now, |_| true)?;
+                }
+                shared.tally.planted();
+                self.planted = true;
+                Ok(Credential::None)
+            }
         }
     }
 
@@ -293,26 +334,24 @@ impl State {
         self.pending.value(key, self.record())
     }
 
-    /// Remembers damage until the answer: it must not pass for an absent value.
-    pub(super) fn note_damage<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::Corrupt
-        {
-            self.damage = Some(error.clone());
+    /// Remembers that a value could not be read, until the answer: it must not pass for an absent one.
+    pub(super) fn note_unread<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.unread = Some(error.clone());
         }
         result
     }
 
     pub(super) fn value(&mut self, key: &str) -> Result<Option<Value>, Error> {
         let value = self.stored(key).map(Value::decode).transpose();
-        self.note_damage(value)
+        self.note_unread(value)
     }
 
     /// All keys that the request sees, sorted, with the stored forms of their values.
     fn entries(&self) -> BTreeMap<&str, &[u8]> {
         let stored = self.record().into_iter().flat_map(Record::iter);
         let mut entries: BTreeMap<_, _> = stored
-            .filter(|(key, _)| matches!(self.pending.see(key), Seen::Untouched))
+            .filter(|(key, _)| self.pending.leaves(key))
             .collect();
         entries.extend(self.pending.written());
         entries
@@ -328,7 +367,7 @@ impl State {
             .into_iter()
             .map(|(key, stored)| Ok((key.to_owned(), Value::decode(stored)?)))
             .collect();
-        self.note_damage(values)
+        self.note_unread(values)
     }
 
     /// Whether a commit would begin a session.
@@ -360,11 +399,11 @@ impl State {
         }
     }
 
-    /// The failure of the store, or the damage, that reads met.
+    /// The failure that a read met.
     pub(super) fn failure(&self) -> Option<&Error> {
         match &self.base {
             Base::Failed(_, error) => Some(error),
-            _ => self.damage.as_ref(),
+            _ => self.unread.as_ref(),
         }
     }
 
@@ -391,7 +430,7 @@ impl State {
         self.renew = false;
         self.login = None;
         self.new_id = None;
-        self.damage = None;
+        self.unread = None;
         if let Base::Failed(credential, _) = &self.base {
             self.base = Base::Unopened(credential.clone());
         }
@@ -430,6 +469,9 @@ impl State {
 
     /// Ends the session in the store, and begins again without one.
     pub(super) fn end(&mut self, shared: &Shared) -> Result<(), Error> {
+        if matches!(self.base, Base::Unopened(Credential::Several(_))) {
+            self.open(Some(shared))?;
+        }
         let ended = self.end_in_store(shared).inspect_err(observe::failed)?;
         if let Some(ended) = ended {
             shared
@@ -479,13 +521,13 @@ impl State {
     /// Ends a damaged session, if the store still has what was read. Whether it did.
     pub(super) fn end_damaged(&mut self, shared: &Shared) -> bool {
         let now = shared.now();
-        let swapped = match (&self.base, &self.damage) {
+        let swapped = match (&self.base, &self.unread) {
             (Base::Failed(credential, error), _) if error.kind() == ErrorKind::Corrupt => {
                 credential
                     .key()
                     .map(|key| (None, shared.store.swap(&key, Swap::RemoveUnreadable, now)))
             }
-            (Base::Loaded(key, record), Some(_)) => {
+            (Base::Loaded(key, record), Some(error)) if error.kind() == ErrorKind::Corrupt => {
                 let swapped = shared.store.swap(key, Swap::Remove(record), now);
                 Some((Some(record.id()), swapped))
             }

@@ -64,7 +64,16 @@ impl Session {
     /// are shown all the same.
     pub(crate) fn attempt<T, E: From<Error>>(
         &self,
+        work: impl FnMut(&Self) -> Result<T, E>,
+    ) -> Result<(T, Outcome), E> {
+        self.attempt_if(work, || true)
+    }
+
+    /// Like [`attempt`](Self::attempt), and commits only while the result is wanted.
+    pub(crate) fn attempt_if<T, E: From<Error>>(
+        &self,
         mut work: impl FnMut(&Self) -> Result<T, E>,
+        wanted: impl Fn() -> bool,
     ) -> Result<(T, Outcome), E> {
         let _running = self.begin()?;
         let before = self.lock().savepoint();
@@ -90,6 +99,14 @@ impl Session {
                     return Err(error);
                 }
             };
+            if !wanted() {
+                self.roll_back(&before);
+                return Err(Error::new(
+                    ErrorKind::Gone,
+                    "the request was given up while it was running: nothing is stored",
+                )
+                .into());
+            }
             let committed = self.lock().commit(self.shared())?;
             match committed {
                 Attempt::Done(outcome) => return Ok((result, outcome)),

@@ -1,13 +1,13 @@
-//! The filters that go with sessions, by platformOS's names.
+//! The filters that come with sessions, named as on platformOS.
 //!
-//! | filter | gives |
+//! | filter | returns |
 //! |---|---|
-//! | `json`, `to_json` | any value as JSON text, the names of objects sorted; nil is `null` |
-//! | `parse_json`, `to_hash` | the value that a JSON text describes, with its types; nil for anything else |
-//! | `hash_keys` | the names of an object, sorted, as an array |
+//! | `json`, `to_json` | any value as JSON text, safe in `<script>`; the names of objects sorted, nil as `null` |
+//! | `parse_json`, `to_hash` | the value of a JSON text, with its types; nil for any other input |
+//! | `hash_keys` | the names of an object as a sorted array |
 //! | `uuid` | a random UUID |
 //!
-//! [`ParserBuilderExt::sessions`](crate::ParserBuilderExt::sessions) registers them all.
+//! [`ParserBuilderExt::sessions`](crate::ParserBuilderExt::sessions) registers all of them.
 //!
 //! ```
 //! use liquid_session::template::filters::{HashKeys, Json};
@@ -29,14 +29,21 @@ use liquid_core::{
 
 use crate::value::Value;
 
-/// `json`: any value as JSON text, the names of objects sorted; nil is `null`.
+/// `json`: any value as JSON text; the names of objects are sorted, nil is `null`.
+///
+/// `<`, `>`, `&`, U+2028 and U+2029 are written as `\uXXXX`, in names too. It is the same JSON, and a
+/// value can't end the `<script>` that it is printed in. An attribute's value needs `| json | escape`.
 ///
 /// ```
 /// use liquid_session::template::filters::Json;
 ///
 /// let parser = liquid::ParserBuilder::new().filter(Json).build()?;
-/// let page = parser.parse("{{ 'a \"b\"' | json }}")?;
-/// assert_eq!(page.render(&liquid::Object::new())?, r#""a \"b\"""#);
+/// let page = parser.parse("<script>let name = {{ name | json }};</script>")?;
+/// let globals = liquid::object!({ "name": "</script><script>alert(1)" });
+/// assert_eq!(
+///     page.render(&globals)?,
+///     r#"<script>let name = "\u003c/script\u003e\u003cscript\u003ealert(1)";</script>"#,
+/// );
 /// # Ok::<(), liquid::Error>(())
 /// ```
 #[derive(Clone, ParseFilter, FilterReflection)]
@@ -47,16 +54,7 @@ use crate::value::Value;
 )]
 pub struct Json;
 
-/// `to_json`: the same as [`Json`].
-///
-/// ```
-/// use liquid_session::template::filters::ToJson;
-///
-/// let parser = liquid::ParserBuilder::new().filter(ToJson).build()?;
-/// let page = parser.parse("{{ nil | to_json }}")?;
-/// assert_eq!(page.render(&liquid::Object::new())?, "null");
-/// # Ok::<(), liquid::Error>(())
-/// ```
+/// `to_json`: any value as JSON text, like [`Json`] by its other name.
 #[derive(Clone, ParseFilter, FilterReflection)]
 #[filter(
     name = "to_json",
@@ -73,11 +71,28 @@ impl Filter for JsonFilter {
     fn evaluate(&self, input: &dyn ValueView, _runtime: &dyn Runtime) -> Result<LiquidValue> {
         let text = serde_json::to_string(&Value::from_view(input))
             .map_err(|error| liquid_core::Error::with_msg(error.to_string()))?;
-        Ok(LiquidValue::scalar(text))
+        Ok(LiquidValue::scalar(for_script(&text)))
     }
 }
 
-/// `parse_json`: the value that a JSON text describes, with its types; nil for anything else.
+/// JSON text that is safe inside `<script>`: without the characters that HTML gives a meaning, and
+/// without those that ended lines in JavaScript before ES2019. In JSON they occur in strings only.
+fn for_script(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' => out.push_str("\\u003c"),
+            '>' => out.push_str("\\u003e"),
+            '&' => out.push_str("\\u0026"),
+            '\u{2028}' => out.push_str("\\u2028"),
+            '\u{2029}' => out.push_str("\\u2029"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `parse_json`: the value of a JSON text, with its types; nil for any other input.
 ///
 /// ```
 /// use liquid_session::template::filters::ParseJson;
@@ -90,25 +105,16 @@ impl Filter for JsonFilter {
 #[derive(Clone, ParseFilter, FilterReflection)]
 #[filter(
     name = "parse_json",
-    description = "The value that a JSON text describes, or nil.",
+    description = "The value of a JSON text, or nil.",
     parsed(ParseJsonFilter)
 )]
 pub struct ParseJson;
 
-/// `to_hash`: the same as [`ParseJson`].
-///
-/// ```
-/// use liquid_session::template::filters::ToHash;
-///
-/// let parser = liquid::ParserBuilder::new().filter(ToHash).build()?;
-/// let page = parser.parse("[{{ 'no json' | to_hash }}]")?;
-/// assert_eq!(page.render(&liquid::Object::new())?, "[]");
-/// # Ok::<(), liquid::Error>(())
-/// ```
+/// `to_hash`: the value of a JSON text, like [`ParseJson`] by its other name.
 #[derive(Clone, ParseFilter, FilterReflection)]
 #[filter(
     name = "to_hash",
-    description = "The value that a JSON text describes, or nil.",
+    description = "The value of a JSON text, or nil.",
     parsed(ParseJsonFilter)
 )]
 pub struct ToHash;
@@ -127,7 +133,7 @@ impl Filter for ParseJsonFilter {
     }
 }
 
-/// `hash_keys`: the names of an object, sorted, as an array; empty for anything else.
+/// `hash_keys`: the names of an object as a sorted array; empty for any other input.
 ///
 /// ```
 /// use liquid_session::template::filters::HashKeys;
@@ -162,7 +168,7 @@ impl Filter for HashKeysFilter {
     }
 }
 
-/// `uuid`: a random UUID (version 4), whatever it is applied to.
+/// `uuid`: a random UUID (version 4). The input is ignored.
 ///
 /// ```
 /// use liquid_session::template::filters::Uuid;
@@ -183,5 +189,49 @@ struct UuidFilter;
 impl Filter for UuidFilter {
     fn evaluate(&self, _input: &dyn ValueView, _runtime: &dyn Runtime) -> Result<LiquidValue> {
         Ok(LiquidValue::scalar(uuid::Uuid::new_v4().to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(template: &str, globals: &liquid::Object) -> String {
+        let parser = liquid::ParserBuilder::with_stdlib()
+            .filter(Json)
+            .filter(ToJson)
+            .filter(ParseJson)
+            .build()
+            .unwrap();
+        parser.parse(template).unwrap().render(globals).unwrap()
+    }
+
+    #[test]
+    fn json_can_not_end_the_script_it_stands_in() {
+        let evil = "</script><!--&amp;\u{2028}\u{2029}";
+        let globals = liquid::object!({ "v": { evil: [evil, { evil: 1 }] }, "text": evil });
+        for template in [
+            "{{ v | json }}",
+            "{{ v | to_json }}",
+            "{{ text | json }}",
+            "{{ text | json | json }}",
+            "{% assign copy = v %}{{ copy | json }}",
+        ] {
+            let json = render(template, &globals);
+            for c in ['<', '>', '&', '\u{2028}', '\u{2029}'] {
+                assert!(!json.contains(c), "{template}: {c:?} in {json}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_reads_back_as_it_was() {
+        let evil = "</script>\\u003c&\u{2028}\"";
+        let globals = liquid::object!({ "v": { evil: evil } });
+        let json = render("{{ v | json }}", &globals);
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, serde_json::json!({ evil: evil }));
+        let again = render("{{ v | json | parse_json | to_json }}", &globals);
+        assert_eq!(again, json);
     }
 }

@@ -8,10 +8,10 @@ use liquid_core::model::{
     DisplayCow, KString, KStringCow, ObjectView, State, Value as LiquidValue,
 };
 
-use super::handoff;
 use crate::error::{Error, ErrorKind};
 use crate::session::{Savepoint, Session};
-use crate::template::lenient::Lenient;
+use super::lenient::Nodes;
+use crate::value::Value;
 use crate::template::value::NIL;
 use crate::template::view::{CONTEXT, SESSION, SessionView};
 
@@ -47,7 +47,9 @@ impl Session {
             context: Context {
                 view: SessionView::new(self),
                 globals,
+                lenient: None,
             },
+            lenient: None,
             extra: Vec::new(),
         }
     }
@@ -164,9 +166,11 @@ impl From<Error> for liquid::Error {
 /// # Ok::<(), liquid::Error>(())
 /// ```
 pub struct Bound<'g, G: ?Sized> {
-    pub(super) context: Context<'g, G>,
+    context: Context<'g, G>,
+    /// The caller's globals as lenient ones.
+    lenient: Option<Nodes<'g>>,
     /// What [`with`](Self::with) added: mostly nothing, or one variable for a layout.
-    pub(super) extra: Vec<(KString, Box<dyn ValueView + Send + 'g>)>,
+    extra: Vec<(KString, Box<dyn ValueView + Send + 'g>)>,
 }
 
 impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
@@ -186,7 +190,12 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     pub fn with(mut self, name: impl Into<KString>, value: impl ValueView + Send + 'g) -> Self {
         let name = name.into();
         self.extra.retain(|(other, _)| *other != name);
-        self.extra.push((name, Box::new(value)));
+        let value: Box<dyn ValueView + Send + 'g> = match self.lenient {
+            // Values of this crate are lenient by themselves.
+            Some(_) => Box::new(Value::from_view(&value)),
+            None => Box::new(value),
+        };
+        self.extra.push((name, value));
         self
     }
 
@@ -207,20 +216,41 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     /// assert_eq!(page.render(&session.bind(&globals).lenient())?, "[]");
     /// # Ok::<(), liquid::Error>(())
     /// ```
-    pub fn lenient(self) -> Lenient<'g, G> {
-        Lenient::new(self)
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = Some(Nodes::default());
+        self.context.lenient = Some(Nodes::default());
+        for (_, value) in &mut self.extra {
+            *value = Box::new(Value::from_view(&**value));
+        }
+        self
     }
 
-    fn own(&self, name: &str) -> Option<&dyn ValueView> {
+    fn added(&self, name: &str) -> Option<&dyn ValueView> {
+        let (_, value) = self.extra.iter().find(|(other, _)| other == name)?;
+        Some(&**value)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        // The answer to a tag's question is "no", so that the engine looks no further.
+        !self.context.view.answers(name)
+            && (self.lenient.is_some()
+                || name == CONTEXT
+                || self.added(name).is_some()
+                || self.context.globals.contains_key(name))
+    }
+
+    fn member(&self, name: &str) -> Option<&dyn ValueView> {
         if name == CONTEXT {
             return Some(&self.context);
         }
-        self.added(name).or_else(|| self.context.globals.get(name))
-    }
-
-    pub(super) fn added(&self, name: &str) -> Option<&dyn ValueView> {
-        let (_, value) = self.extra.iter().find(|(other, _)| other == name)?;
-        Some(&**value)
+        self.added(name).or_else(|| {
+            let own = self.context.globals.get(name);
+            match &self.lenient {
+                Some(nodes) => Some(nodes.get(name, own)),
+                None => own,
+            }
+        })
     }
 
     fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
@@ -233,27 +263,49 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
 }
 
 /// `context`: the session beside the caller's own fields.
-pub(super) struct Context<'g, G: ?Sized> {
-    pub(super) view: SessionView<'g>,
-    pub(super) globals: &'g G,
+struct Context<'g, G: ?Sized> {
+    view: SessionView<'g>,
+    globals: &'g G,
+    /// The caller's fields as lenient ones.
+    lenient: Option<Nodes<'g>>,
 }
 
 impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
-    pub(super) fn own(&self) -> Option<&'g dyn ObjectView> {
+    fn own(&self) -> Option<&'g dyn ObjectView> {
         let globals: &'g G = self.globals;
         globals.get(CONTEXT)?.as_object()
     }
 
-    pub(super) fn session(&self) -> &dyn ValueView {
-        if self.view.session().is_enabled() {
-            &self.view
-        } else {
-            &NIL
+    fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
+        let own = self.own().into_iter().flat_map(|own| own.keys());
+        own.filter(|name| name.as_str() != SESSION)
+            .chain([KStringCow::from_static(SESSION)])
+    }
+
+    fn has(&self, name: &str) -> bool {
+        name == SESSION
+            || self.view.answers(name)
+            || self.own().is_some_and(|own| own.contains_key(name))
+    }
+
+    fn member(&self, name: &str) -> Option<&dyn ValueView> {
+        if name == SESSION {
+            return Some(if self.view.session().is_enabled() {
+                &self.view
+            } else {
+                &NIL
+            });
+        }
+        let own = self.own().and_then(|own| own.get(name));
+        match &self.lenient {
+            // The engine then asks for the size.
+            Some(nodes) if own.is_some() || name != "size" => Some(nodes.get(name, own)),
+            _ => own,
         }
     }
 }
 
-/// The parts of a view that an object of two layers has in common.
+/// An object of two layers as a view, by its `names`, `has` and `member`.
 macro_rules! layered_view {
     ($type:ident) => {
         impl<G: ObjectView + ?Sized> fmt::Debug for $type<'_, G> {
@@ -300,84 +352,43 @@ macro_rules! layered_view {
                 Some(self)
             }
         }
+
+        impl<G: ObjectView + ?Sized> ObjectView for $type<'_, G> {
+            fn as_value(&self) -> &dyn ValueView {
+                self
+            }
+
+            fn size(&self) -> i64 {
+                self.names().count() as i64
+            }
+
+            fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
+                Box::new(self.names())
+            }
+
+            fn values<'k>(&'k self) -> Box<dyn Iterator<Item = &'k dyn ValueView> + 'k> {
+                Box::new(self.iter().map(|(_, value)| value))
+            }
+
+            fn iter<'k>(
+                &'k self,
+            ) -> Box<dyn Iterator<Item = (KStringCow<'k>, &'k dyn ValueView)> + 'k> {
+                Box::new(self.names().filter_map(|name| {
+                    let value = self.member(name.as_str())?;
+                    Some((name, value))
+                }))
+            }
+
+            fn contains_key(&self, index: &str) -> bool {
+                self.has(index)
+            }
+
+            fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
+                self.member(index)
+            }
+        }
     };
 }
 
-pub(super) use layered_view;
-
 layered_view!(Context);
 layered_view!(Bound);
-
-impl<G: ObjectView + ?Sized> ObjectView for Context<'_, G> {
-    fn as_value(&self) -> &dyn ValueView {
-        self
-    }
-
-    fn size(&self) -> i64 {
-        self.keys().count() as i64
-    }
-
-    fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
-        let own = self.own().into_iter().flat_map(|own| own.keys());
-        Box::new(
-            own.filter(|name| name.as_str() != SESSION)
-                .chain([KStringCow::from_static(SESSION)]),
-        )
-    }
-
-    fn values<'k>(&'k self) -> Box<dyn Iterator<Item = &'k dyn ValueView> + 'k> {
-        Box::new(self.iter().map(|(_, value)| value))
-    }
-
-    fn iter<'k>(&'k self) -> Box<dyn Iterator<Item = (KStringCow<'k>, &'k dyn ValueView)> + 'k> {
-        Box::new(self.keys().filter_map(|name| {
-            let value = self.get(name.as_str())?;
-            Some((name, value))
-        }))
-    }
-
-    fn contains_key(&self, index: &str) -> bool {
-        index == SESSION || self.own().is_some_and(|own| own.contains_key(index))
-    }
-
-    fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
-        if index == SESSION {
-            return Some(self.session());
-        }
-        handoff::answer(index, self.view.session());
-        self.own()?.get(index)
-    }
-}
-
-impl<G: ObjectView + ?Sized> ObjectView for Bound<'_, G> {
-    fn as_value(&self) -> &dyn ValueView {
-        self
-    }
-
-    fn size(&self) -> i64 {
-        self.names().count() as i64
-    }
-
-    fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
-        Box::new(self.names())
-    }
-
-    fn values<'k>(&'k self) -> Box<dyn Iterator<Item = &'k dyn ValueView> + 'k> {
-        Box::new(self.iter().map(|(_, value)| value))
-    }
-
-    fn iter<'k>(&'k self) -> Box<dyn Iterator<Item = (KStringCow<'k>, &'k dyn ValueView)> + 'k> {
-        Box::new(self.names().filter_map(|name| {
-            let value = self.own(name.as_str())?;
-            Some((name, value))
-        }))
-    }
-
-    fn contains_key(&self, index: &str) -> bool {
-        index == CONTEXT || self.added(index).is_some() || self.context.globals.contains_key(index)
-    }
-
-    fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
-        self.own(index)
-    }
-}

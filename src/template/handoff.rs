@@ -1,18 +1,21 @@
 //! How a tag finds the session that its template sees as `context.session`.
 //!
 //! A tag gets a `&dyn Runtime` that the engine has built, and a `ValueView` can't be downcast. So the
-//! tag asks for a member of `context`, and the view leaves the session in a thread-local slot. It
-//! answers only while a tag asks: a template that uses the name of the question finds nothing.
+//! tag asks for a variable, and the view leaves the session in a thread-local slot. It answers only
+//! while a tag asks: a template that uses one of these names finds nothing.
 
 use std::cell::Cell;
 
-use liquid_core::Runtime;
+use liquid_core::{Runtime, ValueView as _};
 
-use super::view::CONTEXT;
 use crate::session::Session;
 
-/// The member of `context` that stands for the question.
-const QUESTION: &str = "\u{0}session";
+/// The name of `context` as a tag asks for it. The view knows the question by its address, because a
+/// template has its names in memory of its own. A variable that hides `context` hides the question.
+static QUESTION: &str = "context";
+
+/// The question in a render whose tags have found the session already; no variable hides it.
+const AGAIN: &str = "\u{0}session";
 
 #[derive(Default)]
 enum Slot {
@@ -26,23 +29,29 @@ thread_local! {
     static SLOT: Cell<Slot> = const { Cell::new(Slot::Idle) };
 }
 
-/// The session that a tag of this render has found, kept in the registers of the runtime.
-#[derive(Default)]
-struct Found(Option<Session>);
-
 /// The session of the template, also if it has given the name `context` to something else since a
 /// tag found the session.
+#[inline]
 pub(super) fn session(runtime: &dyn Runtime) -> Option<Session> {
-    if let Some(session) = &runtime.registers().get_mut::<Found>().0 {
-        return Some(session.clone());
-    }
-    let session = visible_session(runtime)?;
-    runtime.registers().get_mut::<Found>().0 = Some(session.clone());
-    Some(session)
+    visible_session(runtime).or_else(|| {
+        ask(|| {
+            runtime.try_get(&[AGAIN.into()]);
+        })
+    })
 }
 
 /// The session behind the present `context`.
 pub(super) fn visible_session(runtime: &dyn Runtime) -> Option<Session> {
+    ask(|| {
+        let context = runtime.try_get(&[QUESTION.into()]);
+        // A partial of `render` has `context` as a variable.
+        if let Some(context) = context.as_ref().and_then(|context| context.as_object()) {
+            context.contains_key(QUESTION);
+        }
+    })
+}
+
+fn ask(question: impl FnOnce()) -> Option<Session> {
     /// Puts back what was in the slot, also if a host's own object renders in a question, or panics.
     struct Before(Slot);
 
@@ -53,21 +62,36 @@ pub(super) fn visible_session(runtime: &dyn Runtime) -> Option<Session> {
     }
 
     let _before = Before(SLOT.replace(Slot::Asked));
-    runtime.try_get(&[CONTEXT.into(), QUESTION.into()]);
+    question();
     match SLOT.take() {
         Slot::Answered(session) => Some(session),
         Slot::Idle | Slot::Asked => None,
     }
 }
 
-/// Answers if a member of `context` is the question of a tag.
-#[inline]
-pub(super) fn answer(member: &str, session: &Session) {
-    if member == QUESTION {
+/// Answers the questions of tags; one for each view.
+#[derive(Default)]
+pub(super) struct Answers {
+    found: Cell<bool>,
+}
+
+impl Answers {
+    /// Whether a name is the question of a tag, which has the session then.
+    #[inline]
+    pub(super) fn answer(&self, name: &str, session: &Session) -> bool {
+        let asked = std::ptr::eq(name, QUESTION) || (name == AGAIN && self.found.get());
+        asked && self.hand_over(session)
+    }
+
+    fn hand_over(&self, session: &Session) -> bool {
         let slot = match SLOT.take() {
             Slot::Asked => Slot::Answered(session.clone()),
             other => other,
         };
+        // A host's own object may ask twice.
+        let answered = matches!(slot, Slot::Answered(_));
         SLOT.set(slot);
+        self.found.set(self.found.get() || answered);
+        answered
     }
 }

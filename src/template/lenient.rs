@@ -1,6 +1,5 @@
 //! Globals whose unknown names are nil.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use elsa::FrozenMap;
@@ -9,170 +8,29 @@ use liquid_core::model::{
     DisplayCow, KStringCow, ObjectView, ScalarCow, State, Value as LiquidValue,
 };
 
-use super::globals::{Bound, Context, layered_view};
-use super::handoff;
 use super::value::NIL;
-use crate::template::view::{CONTEXT, SESSION};
-use crate::value::Value;
 
-/// Bound globals whose unknown variables are nil; made by [`Bound::lenient`].
-///
-/// ```
-/// # use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
-/// # let parser = liquid::ParserBuilder::with_stdlib().sessions().build()?;
-/// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-/// # let session = sessions.open(None);
-/// let globals = liquid::Object::new();
-/// let page = parser.parse("{{ params.tab | default: 'home' }}")?;
-/// assert_eq!(page.render(&session.bind(&globals).lenient())?, "home");
-/// # Ok::<(), liquid::Error>(())
-/// ```
-pub struct Lenient<'g, G: ?Sized> {
-    context: LenientContext<'g, G>,
-    /// Values of ours are lenient by themselves.
-    extra: BTreeMap<String, Value>,
-    roots: Nodes<'g>,
-}
+/// The caller's values that a template has read, by name.
+#[derive(Default)]
+pub(super) struct Nodes<'g>(FrozenMap<String, Box<Node<'g>>>);
 
-/// `context` with the caller's own fields as lenient ones.
-struct LenientContext<'g, G: ?Sized> {
-    inner: Context<'g, G>,
-    own: Nodes<'g>,
-}
-
-/// The caller's values that somebody asked for, by name.
-type Nodes<'g> = FrozenMap<String, Box<Node<'g>>>;
-
-/// A caller's value, and what was asked for below it.
+/// A caller's value, and what was read below it.
 struct Node<'g> {
     value: &'g dyn ValueView,
     below: Nodes<'g>,
 }
 
-fn node<'n, 'g>(
-    nodes: &'n Nodes<'g>,
-    name: &str,
-    value: Option<&'g dyn ValueView>,
-) -> &'n dyn ValueView {
-    match (nodes.get(name), value) {
-        (Some(node), _) => node,
-        (None, None) => &NIL,
-        (None, Some(value)) => nodes.insert(
-            name.to_owned(),
-            Box::new(Node {
-                value,
-                below: FrozenMap::new(),
-            }),
-        ),
-    }
-}
-
-impl<'g, G: ObjectView + ?Sized> Lenient<'g, G> {
-    pub(super) fn new(bound: Bound<'g, G>) -> Self {
-        Self {
-            extra: bound
-                .extra
-                .into_iter()
-                .map(|(name, value)| (name.into_string(), Value::from_view(&*value)))
-                .collect(),
-            context: LenientContext {
-                inner: bound.context,
-                own: FrozenMap::new(),
-            },
-            roots: FrozenMap::new(),
+impl<'g> Nodes<'g> {
+    /// The lenient form of a caller's value; nil if there is none.
+    pub(super) fn get(&self, name: &str, value: Option<&'g dyn ValueView>) -> &dyn ValueView {
+        match (self.0.get(name), value) {
+            (Some(node), _) => node,
+            (None, None) => &NIL,
+            (None, Some(value)) => {
+                let below = Nodes::default();
+                self.0.insert(name.to_owned(), Box::new(Node { value, below }))
+            }
         }
-    }
-}
-
-layered_view!(Lenient);
-layered_view!(LenientContext);
-
-impl<G: ObjectView + ?Sized> ObjectView for Lenient<'_, G> {
-    fn as_value(&self) -> &dyn ValueView {
-        self
-    }
-
-    fn size(&self) -> i64 {
-        self.keys().count() as i64
-    }
-
-    fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
-        let own = self.context.inner.globals.keys();
-        let extra = self.extra.keys().map(|name| name.as_str().into());
-        Box::new(
-            own.filter(|name| name.as_str() != CONTEXT && !self.extra.contains_key(name.as_str()))
-                .chain(extra)
-                .chain([KStringCow::from_static(CONTEXT)]),
-        )
-    }
-
-    fn values<'k>(&'k self) -> Box<dyn Iterator<Item = &'k dyn ValueView> + 'k> {
-        Box::new(self.iter().map(|(_, value)| value))
-    }
-
-    fn iter<'k>(&'k self) -> Box<dyn Iterator<Item = (KStringCow<'k>, &'k dyn ValueView)> + 'k> {
-        Box::new(self.keys().filter_map(|name| {
-            let value = self.get(name.as_str())?;
-            Some((name, value))
-        }))
-    }
-
-    /// Every name is known: its value may be nil.
-    fn contains_key(&self, _: &str) -> bool {
-        true
-    }
-
-    fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
-        if index == CONTEXT {
-            return Some(&self.context);
-        }
-        if let Some(value) = self.extra.get(index) {
-            return Some(value);
-        }
-        Some(node(
-            &self.roots,
-            index,
-            self.context.inner.globals.get(index),
-        ))
-    }
-}
-
-impl<G: ObjectView + ?Sized> ObjectView for LenientContext<'_, G> {
-    fn as_value(&self) -> &dyn ValueView {
-        self
-    }
-
-    fn size(&self) -> i64 {
-        self.inner.size()
-    }
-
-    fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
-        self.inner.keys()
-    }
-
-    fn values<'k>(&'k self) -> Box<dyn Iterator<Item = &'k dyn ValueView> + 'k> {
-        self.inner.values()
-    }
-
-    fn iter<'k>(&'k self) -> Box<dyn Iterator<Item = (KStringCow<'k>, &'k dyn ValueView)> + 'k> {
-        self.inner.iter()
-    }
-
-    fn contains_key(&self, index: &str) -> bool {
-        self.inner.contains_key(index)
-    }
-
-    fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
-        if index == SESSION {
-            return Some(self.inner.session());
-        }
-        handoff::answer(index, self.inner.view.session());
-        let value = self.inner.own().and_then(|own| own.get(index));
-        // The engine then asks for the size.
-        if value.is_none() && index == "size" {
-            return None;
-        }
-        Some(node(&self.own, index, value))
     }
 }
 
@@ -215,7 +73,7 @@ impl ValueView for Node<'_> {
         self.value.as_scalar()
     }
 
-    /// Arrays and scalars too, for the reason that values of ours do: see there.
+    /// Arrays and scalars too, so that a path below them ends in nil: see `Value`.
     fn as_object(&self) -> Option<&dyn ObjectView> {
         Some(self)
     }
@@ -288,6 +146,6 @@ impl ObjectView for Node<'_> {
         if found.is_none() && index == "size" && !self.value.is_nil() {
             return None;
         }
-        Some(node(&self.below, index, found))
+        Some(self.below.get(index, found))
     }
 }

@@ -1,12 +1,15 @@
 //! The values that a view has lent to a template.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use elsa::FrozenBTreeMap;
 use smallvec::SmallVec;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::value::Value;
+
+/// What a value takes beside its bytes.
+const OVERHEAD: usize = 64;
 
 /// The values that a view has handed out as references, by their stored form. They stay in place
 /// while the view lives, also if the session changes. Each is kept once, so that reading in a long
@@ -15,13 +18,23 @@ use crate::value::Value;
 pub(super) struct Pins {
     /// Most templates read a few values: those need no allocation.
     first: [OnceCell<(SmallVec<[u8; 32]>, Value)>; 4],
-    others: OnceCell<Box<FrozenBTreeMap<Box<[u8]>, Box<Value>>>>,
+    others: OnceCell<Box<Others>>,
+}
+
+#[derive(Default)]
+struct Others {
+    values: FrozenBTreeMap<Box<[u8]>, Box<Value>>,
+    bytes: Cell<usize>,
 }
 
 impl Pins {
     /// The value of a stored form.
     #[inline]
-    pub(super) fn keep(&self, stored: &[u8]) -> Result<&Value, Error> {
+    pub(super) fn keep(
+        &self,
+        stored: &[u8],
+        budget: impl FnOnce() -> usize,
+    ) -> Result<&Value, Error> {
         for cell in &self.first {
             match cell.get() {
                 Some((pinned, value)) if **pinned == *stored => return Ok(value),
@@ -33,9 +46,20 @@ impl Pins {
             }
         }
         let others = self.others.get_or_init(Box::default);
-        match others.get(stored) {
-            Some(value) => Ok(value),
-            None => Ok(others.insert(stored.into(), Box::new(Value::decode(stored)?))),
+        if let Some(value) = others.values.get(stored) {
+            return Ok(value);
         }
+        let (bytes, budget) = (others.bytes.get() + stored.len() + OVERHEAD, budget());
+        if bytes > budget {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "one render read {bytes} bytes of different values from the session, the limit is {budget} bytes: read less often, for instance after a loop instead of in it"
+                ),
+            ));
+        }
+        others.bytes.set(bytes);
+        let value = Box::new(Value::decode(stored)?);
+        Ok(others.values.insert(stored.into(), value))
     }
 }

@@ -22,7 +22,7 @@ impl Value {
         }
     }
 
-    /// The same from a value that Liquid gives away.
+    /// Like [`from_view`](Self::from_view), from a value that Liquid gives away.
     pub(crate) fn from_liquid(value: LiquidValue) -> Self {
         match value {
             LiquidValue::Scalar(scalar) => Self::from_scalar(&scalar),

@@ -6,6 +6,7 @@ use std::fmt;
 use liquid_core::model::{DisplayCow, KStringCow, ObjectView, State, Value as LiquidValue};
 use liquid_core::{Object, ValueView};
 
+use super::handoff::Answers;
 use super::pins::Pins;
 use super::value::NIL;
 use crate::error::Error;
@@ -23,6 +24,7 @@ pub(crate) struct SessionView<'s> {
     pins: Pins,
     /// The session ID, once a template has read it.
     id: OnceCell<Value>,
+    answers: Answers,
 }
 
 impl<'s> SessionView<'s> {
@@ -32,7 +34,14 @@ impl<'s> SessionView<'s> {
             session,
             pins: Pins::default(),
             id: OnceCell::new(),
+            answers: Answers::default(),
         }
+    }
+
+    /// Whether a name is the question of a tag, which has the session then.
+    #[inline]
+    pub(super) fn answers(&self, name: &str) -> bool {
+        self.answers.answer(name, self.session)
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -48,7 +57,10 @@ impl<'s> SessionView<'s> {
     }
 
     fn read(&self, key: &str) -> Result<Option<&Value>, Error> {
-        let pin = |stored: Option<&[u8]>| stored.map(|stored| self.pins.keep(stored)).transpose();
+        let pin = |stored: Option<&[u8]>| {
+            let budget = || self.session.read_budget();
+            stored.map(|stored| self.pins.keep(stored, budget)).transpose()
+        };
         self.session.read(key, pin)
     }
 

@@ -13,9 +13,9 @@
 //! | `a` | array | per element: length, element |
 //! | `o` | object | per entry, by name: length, name, length, value |
 //!
-//! A length is LEB128. Numbers are text and an array has no count so that a store that merges on a
-//! server (a Lua script in Redis) can add to a number and append to an array without decoding.
-//! The form is canonical: equal values have equal bytes, which is how transactions compare.
+//! A length is LEB128. Numbers are text and an array has no count, so that a script on a server (Lua in
+//! Redis) can add to a number and append to an array without decoding it.
+//! The form is canonical: equal values have equal bytes. Transactions compare the bytes.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -67,7 +67,7 @@ impl Value {
         }
     }
 
-    /// Writes the length of the stored form, then the form: an element of an array.
+    /// Writes the length of the stored form, then the form, as arrays and objects hold their values.
     pub(crate) fn encode_sized(&self, out: &mut impl Write) {
         length(out, self.encoded_len());
         self.encode(out);
@@ -82,7 +82,7 @@ impl Value {
                 1 + digits + usize::from(*number < 0)
             }
             Self::String(string) => 1 + string.len(),
-            // Rare: counted by writing them.
+            // Rare, so measured by writing them.
             Self::Float(_) | Self::Date(_) | Self::DateTime(_) => {
                 let mut out = Vec::with_capacity(32);
                 self.encode(&mut out);
@@ -98,13 +98,13 @@ impl Value {
         }
     }
 
-    /// The same for [`encode_sized`](Self::encode_sized).
+    /// How many bytes [`encode_sized`](Self::encode_sized) writes.
     pub(crate) fn sized_len(&self) -> usize {
         let len = self.encoded_len();
         length_len(len) + len
     }
 
-    /// Reads a stored form back. Any bytes are safe to read.
+    /// Reads a stored form. Any bytes are safe to read.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         decode(bytes, 0).ok_or_else(|| {
             Error::new(
@@ -115,11 +115,12 @@ impl Value {
     }
 }
 
+/// Writes formatted text to memory, which can't fail.
 fn text(out: &mut impl Write, number: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(number);
 }
 
-/// Writes to memory, which does not fail.
+/// Writes to memory, which can't fail.
 pub(crate) fn write(out: &mut impl Write, bytes: &[u8]) {
     let _ = out.write_all(bytes);
 }
@@ -136,7 +137,7 @@ fn length_len(len: usize) -> usize {
     (usize::BITS - (len | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-/// Takes a length and as many bytes off the front.
+/// Takes a length, and as many bytes as it says, off the front.
 fn take<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
     let mut len = 0usize;
     for shift in (0..).step_by(7).take(5) {
@@ -144,7 +145,7 @@ fn take<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
         *rest = tail;
         len |= usize::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            // One form per value: no zero bytes on top.
+            // Canonical: no zero byte at the high end.
             if byte == 0 && shift > 0 {
                 return None;
             }
@@ -190,8 +191,7 @@ fn decode(bytes: &[u8], depth: usize) -> Option<Value> {
     Some(value)
 }
 
-/// A whole number as [`Value::encode`] writes it; the most frequent value, so without the detour over
-/// a text.
+/// Parses a whole number as [`Value::encode`] writes it. From bytes: it is the most frequent value.
 fn whole(bytes: &[u8]) -> Option<i64> {
     let (negative, digits) = match bytes {
         [b'-', digits @ ..] => (true, digits),
@@ -202,7 +202,7 @@ fn whole(bytes: &[u8]) -> Option<i64> {
         [b'0', ..] => bytes == b"0",
         _ => true,
     };
-    // Counted down: there is one more number below zero than above.
+    // Counted downwards: `i64::MIN` has no positive counterpart.
     let below_zero = digits.iter().try_fold(0i64, |number, byte| {
         let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
         number.checked_mul(10)?.checked_sub(digit)

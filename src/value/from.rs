@@ -1,4 +1,4 @@
-//! What becomes a value without further ado.
+//! Conversions that can't fail.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! One value in its stored form, by itself.
+//! [`StoredValue`]: one value in its stored form.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 
 use super::Value;
 
-/// A value in its stored form: what [`Record::raw`](crate::store::Record::raw) gives and
+/// A value in its stored form: what [`Record::raw`](crate::store::Record::raw) returns and
 /// [`Value::from_bytes`] reads.
 ///
-/// Forms of up to 32 bytes take no allocation: numbers, flags, dates, short texts.
+/// Up to 32 bytes take no allocation: numbers, booleans, dates, short strings.
 ///
 /// ```
 /// use liquid_session::Value;
@@ -23,7 +23,7 @@ use super::Value;
 #[derive(PartialEq, Eq)]
 pub struct StoredValue(SmallVec<[u8; 32]>);
 
-/// As one piece: the vector's own way goes byte by byte.
+/// Copies the bytes at once; the vector's own `clone` copies them one by one.
 impl Clone for StoredValue {
     fn clone(&self) -> Self {
         Self(SmallVec::from_slice(&self.0))
@@ -47,7 +47,7 @@ impl Deref for StoredValue {
 }
 
 impl StoredValue {
-    /// A stored array with these elements at its end; an empty one if there is none.
+    /// A stored array with these elements added at its end. Without an array, one that holds them.
     pub(crate) fn appended(array: Option<&[u8]>, items: &[Value]) -> Self {
         let mut bytes = SmallVec::from_slice(array.unwrap_or(EMPTY));
         for item in items {
@@ -56,16 +56,16 @@ impl StoredValue {
         Self(bytes)
     }
 
-    /// Whether this is the stored form of an array.
+    /// Whether these bytes are the stored form of an array.
     pub(crate) fn is_array(bytes: &[u8]) -> bool {
         bytes.starts_with(EMPTY)
     }
 }
 
-/// An array without elements.
+/// The stored form of an empty array.
 const EMPTY: &[u8] = b"a";
 
-/// Nothing of what a session holds is shown.
+/// Shows nothing of the value: it may be personal data.
 impl fmt::Debug for StoredValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("StoredValue").finish_non_exhaustive()

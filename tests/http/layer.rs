@@ -159,7 +159,7 @@ async fn a_page_is_shown_when_the_session_ended_while_it_rendered() {
     let site = Site::new();
     let mut browser = site.browser();
     browser.get("/login/alice").await;
-    let session = site.sessions.open(Some(&browser.secret.as_ref().unwrap()));
+    let session = site.sessions.open(Some(browser.secret.as_ref().unwrap()));
     let sessions = site.sessions.clone();
     let page = session
         .render_page(move |session| {

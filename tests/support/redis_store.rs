@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Change, Committed, Lease, Record, RedisStore, Revoke, SessionInfo, SessionStore, StoreKey,
+    IndexLine, Loaded, Record, RedisStore, SessionStore, StoreKey, Swap, Swapped, Touch,
 };
 use liquid_session::{Error, MemoryStore};
 
@@ -52,28 +52,20 @@ impl Served {
 }
 
 impl SessionStore for Served {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.store.load(key, now)
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        self.store.commit(key, change, now)
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        self.store.swap(key, swap, now)
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        self.store.touch(key, now)
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        self.store.touch(key, touch)
     }
 
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.store.destroy(key)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.store.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.store.revoke(user, which, now)
+    fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        self.store.user_index(user, now)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
@@ -88,11 +80,15 @@ impl SessionStore for Served {
         self.store.scan(now, visit)
     }
 
+    fn ping(&self) -> Result<(), Error> {
+        self.store.ping()
+    }
+
     fn may_block(&self) -> bool {
         self.store.may_block()
     }
 
-    fn lease(&self, key: &StoreKey, for_at_most: Duration) -> Result<Option<Lease>, Error> {
-        self.store.lease(key, for_at_most)
+    fn expires_by_itself(&self) -> bool {
+        self.store.expires_by_itself()
     }
 }

@@ -1,10 +1,12 @@
-//! Two requests at a time on one session, whose changes meet in a record and in a plain map.
+//! Two requests at a time on one session, whose changes meet in a stored form and in the model.
 
 use std::collections::BTreeMap;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use liquid_session::{Error, Session, SessionConfig, Sessions, Value};
+use liquid_session::{SessionConfig, Value};
 
+use super::model::scene::Scene;
+use super::model::world::Op;
 use super::shelf::{Form, Shelf};
 
 /// What the requests do, in order.
@@ -33,21 +35,38 @@ enum Act {
     Commit,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(String);
-
-impl<'a> Arbitrary<'a> for Key {
-    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
-        let short = ["a", "b", "c", "ab", "m:user", "ż"];
-        if u.ratio(7, 8)? {
-            return Ok(Self((*u.choose(&short)?).to_owned()));
+impl From<Act> for Op {
+    fn from(act: Act) -> Self {
+        match act {
+            Act::Set(key, value) => Self::Set(key.0, value.0),
+            Act::Remove(key) => Self::Remove(key.0),
+            Act::Clear => Self::Clear,
+            Act::Increment(key, by) => Self::Increment(key.0, by.into()),
+            Act::Append(key, item) => Self::Append(key.0, item.0),
+            Act::Take(key) => Self::Take(key.0),
+            Act::Discard => Self::Discard,
+            Act::Commit => Self::Commit,
         }
-        let long = "k".repeat(u.int_in_range(1..=128)?);
-        Ok(Self(long))
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
+struct Key(&'static str);
+
+impl<'a> Arbitrary<'a> for Key {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        const LONG: &str = match str::from_utf8(&[b'k'; 128]) {
+            Ok(long) => long,
+            Err(_) => unreachable!(),
+        };
+        if u.ratio(7, 8)? {
+            return Ok(Self(u.choose(&["a", "b", "c", "ab", "m:user", "ż"])?));
+        }
+        Ok(Self(&LONG[..u.int_in_range(1..=128)?]))
+    }
+}
+
+#[derive(Debug)]
 struct Any(Value);
 
 impl<'a> Arbitrary<'a> for Any {
@@ -84,94 +103,6 @@ fn value(u: &mut Unstructured<'_>, depth: usize) -> Result<Value> {
     })
 }
 
-type Map = BTreeMap<String, Value>;
-
-/// What a request did to one key, in order.
-#[derive(Clone, Debug)]
-enum Done {
-    Set(Value),
-    Remove,
-    Increment(i64),
-    Append(Value),
-}
-
-/// A request as the model has it.
-#[derive(Default)]
-struct Request {
-    /// What it saw at its first touch.
-    seen: Option<Map>,
-    clear: bool,
-    done: BTreeMap<String, Vec<Done>>,
-}
-
-impl Request {
-    fn view(&mut self, stored: &Map) -> Map {
-        let seen = self.seen.get_or_insert_with(|| stored.clone());
-        replay(seen, self.clear, &self.done).expect("it went well before")
-    }
-
-    /// `false` if it can't be done to what the request sees.
-    fn note(&mut self, key: &str, done: Done) -> bool {
-        let mut all = self.done.clone();
-        let of_key = all.entry(key.to_owned()).or_default();
-        match (of_key.last_mut(), done) {
-            // One sum: what it passes on the way counts only for the request itself.
-            (Some(Done::Increment(sum)), Done::Increment(by)) => *sum += by,
-            (_, done) => {
-                if matches!(done, Done::Set(_) | Done::Remove) {
-                    of_key.clear();
-                }
-                of_key.push(done);
-            }
-        }
-        let seen = self.seen.as_ref().expect("it was viewed before");
-        let works = replay(seen, self.clear, &all).is_some();
-        if works {
-            self.done = all;
-        }
-        works
-    }
-}
-
-fn replay(map: &Map, clear: bool, done: &BTreeMap<String, Vec<Done>>) -> Option<Map> {
-    let mut map = if clear { Map::new() } else { map.clone() };
-    for (key, all) in done {
-        for one in all {
-            match one {
-                Done::Set(value) => {
-                    map.insert(key.clone(), value.clone());
-                }
-                Done::Remove => {
-                    map.remove(key);
-                }
-                Done::Increment(by) => {
-                    let sum = match map.get(key) {
-                        None => *by,
-                        Some(Value::Int(number)) => number.checked_add(*by)?,
-                        Some(_) => return None,
-                    };
-                    map.insert(key.clone(), Value::Int(sum));
-                }
-                Done::Append(item) => match map
-                    .entry(key.clone())
-                    .or_insert_with(|| Value::Array(Vec::new()))
-                {
-                    Value::Array(items) => items.push(item.clone()),
-                    _ => return None,
-                },
-            }
-        }
-    }
-    Some(map)
-}
-
-struct Scene {
-    shelf: Shelf,
-    sessions: Sessions,
-    cookie: String,
-    stored: Map,
-}
-
 impl Plan {
     /// Plays it.
     pub fn play(self) {
@@ -179,135 +110,26 @@ impl Plan {
         let config = SessionConfig::builder()
             .max_bytes(1 << 24)
             .max_keys(1 << 12);
-        let config = config.build().expect("these are allowed");
-        let sessions = Sessions::new(shelf.clone(), config);
+        let mut scene = Scene::on(shelf.clone(), config);
         // A session to begin with, so that two requests can meet.
-        let first = sessions.open(None);
-        first.set("a", 1).expect("it fits");
-        let outcome = first.commit().expect("the store works");
-        let mut scene = Scene {
-            sessions,
-            shelf,
-            cookie: outcome.secret().expect("it is new").expose(),
-            stored: Map::from([("a".to_owned(), Value::Int(1))]),
-        };
+        let first = scene.open(None);
+        scene.step(first, &Op::Set("a", 1.into()));
+        scene.step(first, &Op::Commit);
 
-        let mut handles = [scene.open(), scene.open()];
+        let mut handles = [scene.open(Some(0)), scene.open(Some(0))];
         for step in self.steps {
-            let (session, request) = &mut handles[usize::from(step.second)];
-            scene.step(&step.act, session, request);
-            let record = scene.shelf.record().expect("nothing ends it");
-            assert_eq!(record.len(), scene.stored.len());
-            for (key, value) in &scene.stored {
+            let handle = &mut handles[usize::from(step.second)];
+            let op = step.act.into();
+            scene.step(*handle, &op);
+            if let Op::Commit = op {
+                *handle = scene.open(Some(0));
+            }
+            let record = shelf.record().expect("nothing ends it");
+            let stored = &scene.world.alive(0).expect("nothing ends it").data;
+            assert_eq!(record.len(), stored.len());
+            for (key, value) in stored {
                 assert_eq!(record.raw(key), Some(&*value.to_bytes()), "{key}");
             }
         }
     }
-}
-
-impl Scene {
-    fn open(&self) -> (Session, Request) {
-        (self.sessions.open(Some(&self.cookie)), Request::default())
-    }
-
-    fn step(&mut self, act: &Act, session: &mut Session, request: &mut Request) {
-        match act {
-            Act::Commit => return self.commit(session, request),
-            Act::Discard => {
-                session.discard();
-                request.clear = false;
-                request.done.clear();
-                return;
-            }
-            _ => {}
-        }
-        let view = request.view(&self.stored);
-        let (done, as_modelled) = match act {
-            Act::Set(Key(key), Any(value)) => (
-                session.set(key, value),
-                request.note(key, Done::Set(value.clone())),
-            ),
-            Act::Remove(Key(key)) => {
-                let there = session.remove(key).expect("the store works");
-                assert_eq!(there, view.contains_key(key));
-                (Ok(()), !there || request.note(key, Done::Remove))
-            }
-            Act::Clear => {
-                if !view.is_empty() {
-                    request.clear = true;
-                    request.done.clear();
-                }
-                (session.clear(), true)
-            }
-            Act::Increment(Key(key), by) => {
-                let by = i64::from(*by);
-                let counted = session.increment(key, by);
-                (counted.map(drop), request.note(key, Done::Increment(by)))
-            }
-            Act::Append(Key(key), Any(item)) => {
-                let done = Done::Append(item.clone());
-                (session.append(key, item), request.note(key, done))
-            }
-            Act::Take(Key(key)) => (self.take(key, session, request, &view), true),
-            Act::Discard | Act::Commit => (Ok(()), true),
-        };
-        assert_eq!(done.is_ok(), as_modelled, "{done:?}");
-        let found: Map = session
-            .entries()
-            .expect("the store works")
-            .into_iter()
-            .collect();
-        let view = request.view(&self.stored);
-        assert_eq!(bytes(&found), bytes(&view));
-    }
-
-    fn take(
-        &mut self,
-        key: &str,
-        session: &Session,
-        request: &mut Request,
-        view: &Map,
-    ) -> std::result::Result<(), Error> {
-        let taken = session.take(key)?;
-        let untouched = !request.clear && !request.done.contains_key(key);
-        if untouched && view.contains_key(key) {
-            let here = self.stored.remove(key);
-            assert_eq!(taken.map(|v| v.to_bytes()), here.map(|v| v.to_bytes()));
-            if let Some(seen) = &mut request.seen {
-                seen.remove(key);
-            }
-        } else {
-            assert_eq!(taken.as_ref(), view.get(key));
-            if taken.is_some() {
-                request.note(key, Done::Remove);
-            }
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, session: &mut Session, request: &mut Request) {
-        let changes = request.clear || !request.done.is_empty();
-        let merged = replay(&self.stored, request.clear, &request.done);
-        let outcome = session.commit();
-        match (&outcome, merged) {
-            (Ok(outcome), Some(merged)) => {
-                assert!(
-                    outcome.secret().is_none(),
-                    "a cookie for a session that has one"
-                );
-                if changes {
-                    self.stored = merged;
-                }
-            }
-            (Err(_), None) => {}
-            (outcome, merged) => panic!("{outcome:?}, by the model {merged:?}"),
-        }
-        (*session, *request) = self.open();
-    }
-}
-
-fn bytes(map: &Map) -> Vec<(&str, Vec<u8>)> {
-    map.iter()
-        .map(|(key, value)| (key.as_str(), value.to_bytes()))
-        .collect()
 }

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use liquid_session::Error;
 use liquid_session::clock::Timestamp;
-use liquid_session::store::{
-    Applied, Change, Committed, Record, SessionStore, StoreKey, fuzzing,
-};
+use liquid_session::store::{Applied, Change, Committed, Record, SessionStore, StoreKey, fuzzing};
 
 #[derive(Clone, Copy, Debug, arbitrary::Arbitrary)]
 pub(super) enum Form {

@@ -1,17 +1,9 @@
-//! The same plan, by the engine and by the model.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! Plays a plan by the engine and by the model.
 
 use liquid::partials::{EagerCompiler, InMemorySource};
-use liquid_session::clock::Timestamp;
-use liquid_session::store::{
-    Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
-};
-use liquid_session::{
-    Error, ErrorKind, MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions,
-};
+use liquid_session::{Error, ErrorKind, ParserBuilderExt as _, SessionConfig, Sessions};
 
+use super::counted::Counted;
 use super::grammar::Plan;
 use super::model::{Limits, Render, Session};
 use super::print::Nodes;
@@ -131,7 +123,7 @@ fn by_engine(plan: &Plan, params: &serde_json::Value, (before, all): &(Map, Vec<
     assert_eq!(held(&sessions, cookie.as_deref()), *before);
 
     for (request, expected) in plan.requests.iter().zip(all) {
-        counted.take();
+        let before = counted.calls();
         let session = sessions.open(cookie.as_deref());
         let render = |nodes, content: Option<&str>| {
             let source = Nodes(nodes).to_string();
@@ -152,11 +144,11 @@ fn by_engine(plan: &Plan, params: &serde_json::Value, (before, all): &(Map, Vec<
         let seen = session.entries().expect("the store works");
         assert_eq!(map(seen), expected.session.map, "in the request, {plan:?}");
 
-        let (loads, _) = counted.take();
+        let loads = counted.loads() - before.0;
         assert!(loads <= 1, "{loads} loads, {plan:?}");
         let outcome = session.commit().expect("within the limits");
-        let (loads, commits) = counted.take();
-        assert_eq!(loads, 0, "{plan:?}");
+        assert_eq!(counted.loads() - before.0, loads, "{plan:?}");
+        let commits = counted.commits() - before.1;
         assert!(commits <= usize::from(expected.session.written), "{plan:?}");
         let is_new = cookie.is_none() && !expected.session.map.is_empty();
         assert_eq!(outcome.secret().is_some(), is_new, "{plan:?}");
@@ -190,75 +182,4 @@ fn map(entries: Vec<(String, liquid_session::Value)>) -> Map {
 
 fn stored(value: &Value) -> serde_json::Value {
     serde_json::from_str(&value.json()).expect("it is JSON")
-}
-
-/// A memory store that counts.
-#[derive(Clone, Default)]
-struct Counted(Arc<Inner>);
-
-struct Inner {
-    store: MemoryStore,
-    loads: AtomicUsize,
-    commits: AtomicUsize,
-}
-
-impl Default for Inner {
-    fn default() -> Self {
-        Self {
-            store: MemoryStore::with_capacity(1),
-            loads: AtomicUsize::default(),
-            commits: AtomicUsize::default(),
-        }
-    }
-}
-
-impl Counted {
-    fn take(&self) -> (usize, usize) {
-        let take = |count: &AtomicUsize| count.swap(0, Ordering::Relaxed);
-        (take(&self.0.loads), take(&self.0.commits))
-    }
-}
-
-impl SessionStore for Counted {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
-        self.0.loads.fetch_add(1, Ordering::Relaxed);
-        self.0.store.load(key, now)
-    }
-
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        self.0.commits.fetch_add(1, Ordering::Relaxed);
-        self.0.store.commit(key, change, now)
-    }
-
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        self.0.store.touch(key, now)
-    }
-
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.0.store.destroy(key)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.0.store.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.0.store.revoke(user, which, now)
-    }
-
-    fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
-        self.0.store.sweep(now, max)
-    }
-
-    fn scan(
-        &self,
-        now: Timestamp,
-        visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
-    ) -> Result<(), Error> {
-        self.0.store.scan(now, visit)
-    }
-
-    fn may_block(&self) -> bool {
-        false
-    }
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Change, Op};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Shown};
 use crate::record::entries::{Edit, New};
 use crate::record::{Entries, Record};
 use crate::value::{StoredValue, Value};
@@ -59,7 +59,10 @@ pub(crate) fn add(key: &str, current: Option<&Value>, by: i64) -> Result<i64, Er
     current.checked_add(by).ok_or_else(|| {
         Error::new(
             ErrorKind::Value,
-            format!("the whole number under the session key `{key}` would leave the range of i64"),
+            format!(
+                "the whole number under the session key `{}` would leave the range of i64: use a smaller number",
+                Shown(key)
+            ),
         )
     })
 }
@@ -82,8 +85,9 @@ fn not_an(key: &str, expected: &str, found: &Value) -> Error {
     Error::new(
         ErrorKind::Value,
         format!(
-            "expected {} {expected} under the session key `{key}`, found {}",
+            "expected {} {expected} under the session key `{}`, found {}",
             if expected == "array" { "an" } else { "a" },
+            Shown(key),
             found.kind()
         ),
     )

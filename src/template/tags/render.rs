@@ -175,9 +175,12 @@ impl Render {
             root.insert(CONTEXT.into(), context);
         }
         for (name, expression) in &self.variables {
-            let value = expression
-                .try_evaluate(runtime)
-                .ok_or_else(|| Error::with_msg("failed to evaluate value"))?;
+            let value = expression.try_evaluate(runtime).ok_or_else(|| {
+                Error::with_msg(format!(
+                    "the argument `{name}: {expression}` of this partial is unknown: expected a value; pass one, or nil"
+                ))
+                .context("partial", self.partial.to_string())
+            })?;
             root.insert(name.as_ref(), value);
         }
         Ok(root)

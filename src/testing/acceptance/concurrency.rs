@@ -28,8 +28,9 @@ fn after<V: Into<Value> + Clone>(
     bench.expect(&cookie, expected)
 }
 
+cases! { __acceptance_concurrency:
 /// Spring: save_ConcurrentUpdates_ShouldSaveSession.
-pub(super) fn different_keys_both_survive(fresh: Fresh<'_>) -> Checked {
+fn different_keys_both_survive(fresh: Fresh<'_>) -> Checked {
     let one: Request<'_> = &|session| session.set("x", 10);
     let two: Request<'_> = &|session| session.set("y", 20);
     let both = [("a", 1), ("b", 2), ("x", 10), ("y", 20)];
@@ -37,21 +38,21 @@ pub(super) fn different_keys_both_survive(fresh: Fresh<'_>) -> Checked {
     after(fresh, two, one, &both)
 }
 
-pub(super) fn a_write_and_a_removal_of_different_keys_both_survive(fresh: Fresh<'_>) -> Checked {
+fn a_write_and_a_removal_of_different_keys_both_survive(fresh: Fresh<'_>) -> Checked {
     let write: Request<'_> = &|session| session.set("b", 20);
     let removal: Request<'_> = &|session| session.remove("a").map(drop);
     after(fresh, write, removal, &[("b", 20)])?;
     after(fresh, removal, write, &[("b", 20)])
 }
 
-pub(super) fn of_one_key_the_later_commit_wins(fresh: Fresh<'_>) -> Checked {
+fn of_one_key_the_later_commit_wins(fresh: Fresh<'_>) -> Checked {
     let ten: Request<'_> = &|session| session.set("a", 10);
     let twenty: Request<'_> = &|session| session.set("a", 20);
     after(fresh, ten, twenty, &[("a", 20), ("b", 2)])?;
     after(fresh, twenty, ten, &[("a", 10), ("b", 2)])
 }
 
-pub(super) fn of_a_write_and_a_removal_the_later_commit_wins(fresh: Fresh<'_>) -> Checked {
+fn of_a_write_and_a_removal_the_later_commit_wins(fresh: Fresh<'_>) -> Checked {
     let write: Request<'_> = &|session| session.set("a", 10);
     let removal: Request<'_> = &|session| session.remove("a").map(drop);
     after(fresh, write, removal, &[("b", 2)])?;
@@ -59,7 +60,7 @@ pub(super) fn of_a_write_and_a_removal_the_later_commit_wins(fresh: Fresh<'_>) -
 }
 
 /// A request that wrote one key does not write back the rest as it had read it.
-pub(super) fn changing_one_key_leaves_the_others_alone(fresh: Fresh<'_>) -> Checked {
+fn changing_one_key_leaves_the_others_alone(fresh: Fresh<'_>) -> Checked {
     let both: Request<'_> = &|session| {
         session.set("a", 10)?;
         session.remove("b").map(drop)
@@ -71,19 +72,19 @@ pub(super) fn changing_one_key_leaves_the_others_alone(fresh: Fresh<'_>) -> Chec
     after(fresh, both, other, &[("a", 10), ("c", 30)])
 }
 
-pub(super) fn clear_wins_over_what_was_there_before_it(fresh: Fresh<'_>) -> Checked {
+fn clear_wins_over_what_was_there_before_it(fresh: Fresh<'_>) -> Checked {
     let write: Request<'_> = &|session| session.set("x", 10);
     after(fresh, write, &Session::clear, NOTHING)
 }
 
-pub(super) fn clear_leaves_what_comes_after_it(fresh: Fresh<'_>) -> Checked {
+fn clear_leaves_what_comes_after_it(fresh: Fresh<'_>) -> Checked {
     let write: Request<'_> = &|session| session.set("x", 10);
     after(fresh, &Session::clear, write, &[("x", 10)])?;
     let count: Request<'_> = &|session| session.increment("a", 10).map(drop);
     after(fresh, &Session::clear, count, &[("a", 10)])
 }
 
-pub(super) fn clear_and_its_own_writes_are_one_step(fresh: Fresh<'_>) -> Checked {
+fn clear_and_its_own_writes_are_one_step(fresh: Fresh<'_>) -> Checked {
     let write: Request<'_> = &|session| session.set("x", 10);
     let start_again: Request<'_> = &|session| {
         session.clear()?;
@@ -94,7 +95,7 @@ pub(super) fn clear_and_its_own_writes_are_one_step(fresh: Fresh<'_>) -> Checked
     after(fresh, start_again, write, &[("a", 5), ("x", 10), ("y", 20)])
 }
 
-pub(super) fn increments_add_up(fresh: Fresh<'_>) -> Checked {
+fn increments_add_up(fresh: Fresh<'_>) -> Checked {
     let ten: Request<'_> = &|session| session.increment("a", 10).map(drop);
     let less: Request<'_> = &|session| {
         session.increment("a", -3)?;
@@ -105,7 +106,7 @@ pub(super) fn increments_add_up(fresh: Fresh<'_>) -> Checked {
     after(fresh, less, less, &[("a", -5), ("b", 2), ("new", 14)])
 }
 
-pub(super) fn increments_add_to_what_another_request_set(fresh: Fresh<'_>) -> Checked {
+fn increments_add_to_what_another_request_set(fresh: Fresh<'_>) -> Checked {
     let set: Request<'_> = &|session| session.set("a", 100);
     let remove: Request<'_> = &|session| session.remove("a").map(drop);
     let count: Request<'_> = &|session| session.increment("a", 10).map(drop);
@@ -114,7 +115,7 @@ pub(super) fn increments_add_to_what_another_request_set(fresh: Fresh<'_>) -> Ch
 }
 
 /// zealphp lost these: a merge per key does not look into a list.
-pub(super) fn appends_add_up_in_order_of_commit(fresh: Fresh<'_>) -> Checked {
+fn appends_add_up_in_order_of_commit(fresh: Fresh<'_>) -> Checked {
     let one: Request<'_> = &|session| {
         session.remove("a")?;
         session.append("list", "one")
@@ -129,7 +130,7 @@ pub(super) fn appends_add_up_in_order_of_commit(fresh: Fresh<'_>) -> Checked {
 }
 
 /// rails/rails#57217: two tabs show one flash message.
-pub(super) fn a_value_is_taken_once(fresh: Fresh<'_>) -> Checked {
+fn a_value_is_taken_once(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("flash", "saved")])?;
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -140,7 +141,7 @@ pub(super) fn a_value_is_taken_once(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, NOTHING)
 }
 
-pub(super) fn take_finds_what_is_there_now(fresh: Fresh<'_>) -> Checked {
+fn take_finds_what_is_there_now(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("flash", "old")])?;
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -151,7 +152,7 @@ pub(super) fn take_finds_what_is_there_now(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, NOTHING)
 }
 
-pub(super) fn a_taken_key_can_be_written_again(fresh: Fresh<'_>) -> Checked {
+fn a_taken_key_can_be_written_again(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("flash", "old")])?;
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -167,4 +168,5 @@ pub(super) fn a_taken_key_can_be_written_again(fresh: Fresh<'_>) -> Checked {
     session.set("flash", "mine")?;
     let _ = session.commit()?;
     bench.expect(&cookie, &[("a", "a"), ("flash", "mine")])
+}
 }

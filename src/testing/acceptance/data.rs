@@ -8,8 +8,9 @@ use crate::session::Status;
 use crate::store::Committed;
 use crate::value::Value;
 
+cases! { __acceptance_data:
 /// ASVS 7.6.2.
-pub(super) fn a_visit_stores_nothing(fresh: Fresh<'_>) -> Checked {
+fn a_visit_stores_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let session = bench.sessions.open(None);
     assert_eq!(session.get("a")?, None);
@@ -23,7 +24,7 @@ pub(super) fn a_visit_stores_nothing(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Django: get_empty, has_key.
-pub(super) fn a_missing_key_is_nothing(fresh: Fresh<'_>) -> Checked {
+fn a_missing_key_is_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let session = bench.open(&cookie);
@@ -34,7 +35,7 @@ pub(super) fn a_missing_key_is_nothing(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Django: store, save, save_doesnt_clear_data.
-pub(super) fn the_next_request_reads_what_was_set(fresh: Fresh<'_>) -> Checked {
+fn the_next_request_reads_what_was_set(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let session = bench.sessions.open(None);
     session.set("color", "dark")?;
@@ -47,7 +48,7 @@ pub(super) fn the_next_request_reads_what_was_set(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring: modify an attribute.
-pub(super) fn a_value_is_overwritten(fresh: Fresh<'_>) -> Checked {
+fn a_value_is_overwritten(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let session = bench.open(&cookie);
@@ -59,7 +60,7 @@ pub(super) fn a_value_is_overwritten(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Django: update. Spring: add, modify and remove together.
-pub(super) fn many_keys_go_in_one_commit(fresh: Fresh<'_>) -> Checked {
+fn many_keys_go_in_one_commit(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1), ("b", 1), ("c", 1)])?;
     let session = bench.open(&cookie);
@@ -72,7 +73,7 @@ pub(super) fn many_keys_go_in_one_commit(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Django: pop. Spring: remove an attribute.
-pub(super) fn a_removed_key_is_gone_and_the_others_stay(fresh: Fresh<'_>) -> Checked {
+fn a_removed_key_is_gone_and_the_others_stay(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1), ("b", 2)])?;
     let session = bench.open(&cookie);
@@ -83,7 +84,7 @@ pub(super) fn a_removed_key_is_gone_and_the_others_stay(fresh: Fresh<'_>) -> Che
 }
 
 /// Django: empty_session_saved.
-pub(super) fn a_session_without_keys_is_still_a_session(fresh: Fresh<'_>) -> Checked {
+fn a_session_without_keys_is_still_a_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let id = bench.record(&cookie)?.id();
@@ -99,7 +100,7 @@ pub(super) fn a_session_without_keys_is_still_a_session(fresh: Fresh<'_>) -> Che
 }
 
 /// Django: clear.
-pub(super) fn clear_empties_the_session_and_keeps_it(fresh: Fresh<'_>) -> Checked {
+fn clear_empties_the_session_and_keeps_it(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1), ("b", 2)])?;
     let id = bench.record(&cookie)?.id();
@@ -110,7 +111,7 @@ pub(super) fn clear_empties_the_session_and_keeps_it(fresh: Fresh<'_>) -> Checke
     bench.expect(&cookie, NOTHING)
 }
 
-pub(super) fn clear_keeps_what_the_same_request_writes_after_it(fresh: Fresh<'_>) -> Checked {
+fn clear_keeps_what_the_same_request_writes_after_it(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1), ("b", 2), ("n", 5)])?;
     let session = bench.open(&cookie);
@@ -123,7 +124,7 @@ pub(super) fn clear_keeps_what_the_same_request_writes_after_it(fresh: Fresh<'_>
 }
 
 /// Django: keys, values, items.
-pub(super) fn keys_and_entries_come_sorted(fresh: Fresh<'_>) -> Checked {
+fn keys_and_entries_come_sorted(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("b", 2), ("ä", 4), ("a", 1), ("Z", 0), ("b_", 3)])?;
     assert_eq!(bench.open(&cookie).keys()?, ["Z", "a", "b", "b_", "ä"]);
@@ -134,7 +135,7 @@ pub(super) fn keys_and_entries_come_sorted(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Django: has_key and keys are no modification. actix-session: no write for an unchanged state.
-pub(super) fn reading_changes_nothing(fresh: Fresh<'_>) -> Checked {
+fn reading_changes_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let before = bench.record(&cookie)?;
@@ -150,7 +151,7 @@ pub(super) fn reading_changes_nothing(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Django: session_load_does_not_create_record.
-pub(super) fn an_unknown_key_loads_nothing_and_creates_nothing(fresh: Fresh<'_>) -> Checked {
+fn an_unknown_key_loads_nothing_and_creates_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let secret = foreign_secret()?;
     assert!(bench.find(&secret)?.is_none());
@@ -162,7 +163,7 @@ pub(super) fn an_unknown_key_loads_nothing_and_creates_nothing(fresh: Fresh<'_>)
     Ok(())
 }
 
-pub(super) fn a_session_keeps_its_public_handle(fresh: Fresh<'_>) -> Checked {
+fn a_session_keeps_its_public_handle(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let session = bench.sessions.open(None);
     session.set("a", 1)?;
@@ -176,7 +177,7 @@ pub(super) fn a_session_keeps_its_public_handle(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn two_sessions_share_nothing(fresh: Fresh<'_>) -> Checked {
+fn two_sessions_share_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let one = bench.begin(&[("a", 1)])?;
     let two = bench.begin(&[("b", 2)])?;
@@ -188,7 +189,7 @@ pub(super) fn two_sessions_share_nothing(fresh: Fresh<'_>) -> Checked {
     bench.expect(&two, &[("b", 2)])
 }
 
-pub(super) fn increment_counts_from_zero(fresh: Fresh<'_>) -> Checked {
+fn increment_counts_from_zero(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let session = bench.sessions.open(None);
     assert_eq!(session.increment("n", 3)?, 3);
@@ -200,7 +201,7 @@ pub(super) fn increment_counts_from_zero(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, &[("n", -1)])
 }
 
-pub(super) fn append_begins_an_array(fresh: Fresh<'_>) -> Checked {
+fn append_begins_an_array(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let session = bench.sessions.open(None);
     session.append("list", "a")?;
@@ -214,7 +215,7 @@ pub(super) fn append_begins_an_array(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Flash messages are read once.
-pub(super) fn take_hands_out_the_value_and_removes_it(fresh: Fresh<'_>) -> Checked {
+fn take_hands_out_the_value_and_removes_it(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("flash", "saved"), ("a", "stays")])?;
     let session = bench.open(&cookie);
@@ -225,7 +226,7 @@ pub(super) fn take_hands_out_the_value_and_removes_it(fresh: Fresh<'_>) -> Check
     bench.expect(&cookie, &[("a", "stays")])
 }
 
-pub(super) fn take_of_a_missing_key_is_nothing(fresh: Fresh<'_>) -> Checked {
+fn take_of_a_missing_key_is_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     assert_eq!(bench.open(&cookie).take("flash")?, None);
@@ -235,7 +236,7 @@ pub(super) fn take_of_a_missing_key_is_nothing(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, &[("a", 1)])
 }
 
-pub(super) fn every_change_counts_in_the_version(fresh: Fresh<'_>) -> Checked {
+fn every_change_counts_in_the_version(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let mut versions = vec![bench.record(&cookie)?.version()];
@@ -266,7 +267,7 @@ pub(super) fn every_change_counts_in_the_version(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn the_size_is_that_of_keys_and_values(fresh: Fresh<'_>) -> Checked {
+fn the_size_is_that_of_keys_and_values(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", "12345"), ("key", "")])?;
     let session = bench.open(&cookie);
@@ -284,7 +285,7 @@ pub(super) fn the_size_is_that_of_keys_and_values(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_change_is_stored_whole_or_not_at_all(fresh: Fresh<'_>) -> Checked {
+fn a_change_is_stored_whole_or_not_at_all(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("m", "text"), ("z", "stays")])?;
     let before = bench.record(&cookie)?;
@@ -298,7 +299,7 @@ pub(super) fn a_change_is_stored_whole_or_not_at_all(fresh: Fresh<'_>) -> Checke
     Ok(())
 }
 
-pub(super) fn an_increment_of_another_type_fails_and_stores_nothing(fresh: Fresh<'_>) -> Checked {
+fn an_increment_of_another_type_fails_and_stores_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for other in [
         Value::from("12"),
@@ -317,7 +318,7 @@ pub(super) fn an_increment_of_another_type_fails_and_stores_nothing(fresh: Fresh
     Ok(())
 }
 
-pub(super) fn an_append_to_another_type_fails_and_stores_nothing(fresh: Fresh<'_>) -> Checked {
+fn an_append_to_another_type_fails_and_stores_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for other in [
         Value::from("a"),
@@ -336,7 +337,7 @@ pub(super) fn an_append_to_another_type_fails_and_stores_nothing(fresh: Fresh<'_
     Ok(())
 }
 
-pub(super) fn an_increment_beyond_i64_fails_and_stores_nothing(fresh: Fresh<'_>) -> Checked {
+fn an_increment_beyond_i64_fails_and_stores_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for (most, by) in [(i64::MAX, 1), (i64::MIN, -1)] {
         let cookie = bench.begin(&[("a", 1)])?;
@@ -356,4 +357,5 @@ pub(super) fn an_increment_beyond_i64_fails_and_stores_nothing(fresh: Fresh<'_>)
         bench.expect(&cookie, &[("a", 1), ("n", most)])?;
     }
     Ok(())
+}
 }

@@ -11,8 +11,9 @@ use crate::store::{Committed, Revoke};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+cases! { __acceptance_lifecycle:
 /// scs: IdleTimeout. Django: actual_expiry.
-pub(super) fn the_idle_timeout_ends_a_session_to_the_millisecond(fresh: Fresh<'_>) -> Checked {
+fn the_idle_timeout_ends_a_session_to_the_millisecond(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     assert_eq!(bench.record(&cookie)?.deadline(), bench.now() + HOUR);
@@ -25,7 +26,7 @@ pub(super) fn the_idle_timeout_ends_a_session_to_the_millisecond(fresh: Fresh<'_
 }
 
 /// scs: Lifetime.
-pub(super) fn the_absolute_timeout_ends_a_session_to_the_millisecond(fresh: Fresh<'_>) -> Checked {
+fn the_absolute_timeout_ends_a_session_to_the_millisecond(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.absolute_timeout_minutes(100))?;
     let cookie = bench.begin(&[("a", 1)])?;
     let end = bench.now() + 100 * MINUTE;
@@ -40,7 +41,7 @@ pub(super) fn the_absolute_timeout_ends_a_session_to_the_millisecond(fresh: Fres
     Ok(())
 }
 
-pub(super) fn the_earlier_of_both_timeouts_counts(fresh: Fresh<'_>) -> Checked {
+fn the_earlier_of_both_timeouts_counts(fresh: Fresh<'_>) -> Checked {
     for (absolute, earlier) in [(30, 30), (90, 60)] {
         let bench = Bench::with(fresh, |config| config.absolute_timeout_minutes(absolute))?;
         let cookie = bench.begin(&[("a", 1)])?;
@@ -53,7 +54,7 @@ pub(super) fn the_earlier_of_both_timeouts_counts(fresh: Fresh<'_>) -> Checked {
 }
 
 /// ASVS 7.3.1: idle means without use, and reading is a use.
-pub(super) fn a_use_moves_the_idle_end(fresh: Fresh<'_>) -> Checked {
+fn a_use_moves_the_idle_end(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     for _ in 0..5 {
@@ -68,7 +69,7 @@ pub(super) fn a_use_moves_the_idle_end(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_commit_is_a_use(fresh: Fresh<'_>) -> Checked {
+fn a_commit_is_a_use(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     bench.clock.advance(HOUR - MILLI);
@@ -84,7 +85,7 @@ pub(super) fn a_commit_is_a_use(fresh: Fresh<'_>) -> Checked {
 }
 
 /// ASVS 7.3.2; scs begins anew here.
-pub(super) fn a_renewal_does_not_move_the_absolute_end(fresh: Fresh<'_>) -> Checked {
+fn a_renewal_does_not_move_the_absolute_end(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.absolute_timeout_minutes(100))?;
     let old = bench.begin(&[("a", 1)])?;
     bench.clock.advance(50 * MINUTE);
@@ -99,7 +100,7 @@ pub(super) fn a_renewal_does_not_move_the_absolute_end(fresh: Fresh<'_>) -> Chec
 }
 
 /// "Remember me", which belongs to the session and not to the settings. Django: custom_expiry.
-pub(super) fn a_longer_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Checked {
+fn a_longer_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let session = bench.sessions.open(None);
     session.set("a", 1)?;
@@ -121,7 +122,7 @@ pub(super) fn a_longer_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Chec
     Ok(())
 }
 
-pub(super) fn a_shorter_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Checked {
+fn a_shorter_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     // To a session that is there, and to one that begins with it.
     let known = bench.begin(&[("a", 1)])?;
@@ -138,7 +139,7 @@ pub(super) fn a_shorter_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Che
 }
 
 /// expressjs/session#891: a use in every request is a write in every request.
-pub(super) fn a_use_within_the_interval_is_not_recorded(fresh: Fresh<'_>) -> Checked {
+fn a_use_within_the_interval_is_not_recorded(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let begun = bench.now();
@@ -163,7 +164,7 @@ pub(super) fn a_use_within_the_interval_is_not_recorded(fresh: Fresh<'_>) -> Che
 }
 
 /// connect-redis#285: a touch that writes the record back undoes what was written since.
-pub(super) fn a_touch_writes_no_data(fresh: Fresh<'_>) -> Checked {
+fn a_touch_writes_no_data(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     bench.clock.advance(10 * MINUTE);
@@ -182,7 +183,7 @@ pub(super) fn a_touch_writes_no_data(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, &[("a", 2), ("b", 3)])
 }
 
-pub(super) fn a_touch_never_moves_back(fresh: Fresh<'_>) -> Checked {
+fn a_touch_never_moves_back(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let begun = bench.now();
@@ -196,7 +197,7 @@ pub(super) fn a_touch_never_moves_back(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_clock_that_goes_back_ends_nothing(fresh: Fresh<'_>) -> Checked {
+fn a_clock_that_goes_back_ends_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let begun = bench.now();
     bench.clock.advance(30 * MINUTE);
@@ -214,7 +215,7 @@ pub(super) fn a_clock_that_goes_back_ends_nothing(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_touch_of_an_unknown_session_does_nothing(fresh: Fresh<'_>) -> Checked {
+fn a_touch_of_an_unknown_session_does_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let secret = foreign_secret()?;
     assert!(!bench.store.touch(&key(&secret)?, bench.now())?);
@@ -223,7 +224,7 @@ pub(super) fn a_touch_of_an_unknown_session_does_nothing(fresh: Fresh<'_>) -> Ch
     Ok(())
 }
 
-pub(super) fn an_expired_session_is_not_loaded_changed_or_touched(fresh: Fresh<'_>) -> Checked {
+fn an_expired_session_is_not_loaded_changed_or_touched(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, _) = bench.sign_in("u1")?;
     bench.clock.advance(HOUR);
@@ -247,7 +248,7 @@ pub(super) fn an_expired_session_is_not_loaded_changed_or_touched(fresh: Fresh<'
     Ok(())
 }
 
-pub(super) fn an_expired_session_is_not_renewed(fresh: Fresh<'_>) -> Checked {
+fn an_expired_session_is_not_renewed(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let slow = bench.open(&cookie);
@@ -260,7 +261,7 @@ pub(super) fn an_expired_session_is_not_renewed(fresh: Fresh<'_>) -> Checked {
 }
 
 /// scs: Iterate.
-pub(super) fn scan_shows_each_session_once(fresh: Fresh<'_>) -> Checked {
+fn scan_shows_each_session_once(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let mut expected = Vec::new();
     for n in 0..50 {
@@ -283,7 +284,7 @@ pub(super) fn scan_shows_each_session_once(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn scan_stops_when_told(fresh: Fresh<'_>) -> Checked {
+fn scan_stops_when_told(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for n in 0..20 {
         bench.begin(&[("n", n)])?;
@@ -299,7 +300,7 @@ pub(super) fn scan_stops_when_told(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn scan_leaves_out_what_has_expired(fresh: Fresh<'_>) -> Checked {
+fn scan_leaves_out_what_has_expired(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     bench.begin(&[("old", 1)])?;
     bench.clock.advance(30 * MINUTE);
@@ -313,4 +314,5 @@ pub(super) fn scan_leaves_out_what_has_expired(fresh: Fresh<'_>) -> Checked {
     })?;
     assert_eq!(shown, [key(&cookie)?]);
     Ok(())
+}
 }

@@ -4,7 +4,8 @@ use super::bench::{Bench, expect_error};
 use super::{Checked, Fresh};
 use crate::error::{Error, ErrorKind};
 
-pub(super) fn the_merged_session_keeps_to_max_bytes(fresh: Fresh<'_>) -> Checked {
+cases! { __acceptance_limits:
+fn the_merged_session_keeps_to_max_bytes(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_bytes(100))?;
     let cookie = bench.begin(&[("x", "")])?;
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -22,7 +23,7 @@ pub(super) fn the_merged_session_keeps_to_max_bytes(fresh: Fresh<'_>) -> Checked
 }
 
 /// What takes the place of stored values takes no room beside them, however many do.
-pub(super) fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
+fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_bytes(30).max_keys(4))?;
     let old = "12345";
     let cookie = bench.begin(&[("a", old), ("b", old), ("c", old)])?;
@@ -53,7 +54,7 @@ pub(super) fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
 }
 
 /// The same for what was staged before a transaction that has to run again.
-pub(super) fn a_full_session_is_written_anew_beside_a_transaction(fresh: Fresh<'_>) -> Checked {
+fn a_full_session_is_written_anew_beside_a_transaction(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_bytes(28).max_keys(4))?;
     let old = "12345";
     let cookie = bench.begin(&[("a", old), ("b", old), ("c", old)])?;
@@ -81,7 +82,7 @@ pub(super) fn a_full_session_is_written_anew_beside_a_transaction(fresh: Fresh<'
 }
 
 /// A session from before a limit was lowered.
-pub(super) fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checked {
+fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_bytes(100).max_keys(3))?;
     let cookie = bench.begin(&[
         ("a", "a".repeat(20)),
@@ -142,7 +143,7 @@ pub(super) fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>
     Ok(())
 }
 
-pub(super) fn the_merged_session_keeps_to_max_keys(fresh: Fresh<'_>) -> Checked {
+fn the_merged_session_keeps_to_max_keys(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_keys(2))?;
     let cookie = bench.begin(&[("a", 1)])?;
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -156,4 +157,5 @@ pub(super) fn the_merged_session_keeps_to_max_keys(fresh: Fresh<'_>) -> Checked 
     session.set("c", 3)?;
     let _ = session.commit()?;
     bench.expect(&cookie, &[("b", 2), ("c", 3)])
+}
 }

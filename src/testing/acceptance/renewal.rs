@@ -11,8 +11,9 @@ fn renew(bench: &Bench, old: &str) -> Result<String, Error> {
     cookie(&session.commit()?)
 }
 
+cases! { __acceptance_renewal:
 /// Django: cycle. Spring: ChangeSessionId. scs's RenewToken moves the creation, which must not be.
-pub(super) fn data_handle_and_creation_stay(fresh: Fresh<'_>) -> Checked {
+fn data_handle_and_creation_stay(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (old, id) = bench.sign_in("u1")?;
     let session = bench.open(&old);
@@ -31,7 +32,7 @@ pub(super) fn data_handle_and_creation_stay(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Rack: `:renew`. Django: cycle.
-pub(super) fn the_old_secret_is_dead(fresh: Fresh<'_>) -> Checked {
+fn the_old_secret_is_dead(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let new = renew(&bench, &old)?;
@@ -44,7 +45,7 @@ pub(super) fn the_old_secret_is_dead(fresh: Fresh<'_>) -> Checked {
 }
 
 /// A failed answer sends no cookie: the visitor's old one must go on to open the session.
-pub(super) fn nothing_happens_before_the_commit(fresh: Fresh<'_>) -> Checked {
+fn nothing_happens_before_the_commit(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let session = bench.open(&cookie);
@@ -59,7 +60,7 @@ pub(super) fn nothing_happens_before_the_commit(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring: change the id and attributes in one save.
-pub(super) fn changes_go_along_in_one_step(fresh: Fresh<'_>) -> Checked {
+fn changes_go_along_in_one_step(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1), ("b", 2), ("n", 3)])?;
     let session = bench.open(&old);
@@ -81,7 +82,7 @@ pub(super) fn changes_go_along_in_one_step(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie(&session.commit()?)?, NOTHING)
 }
 
-pub(super) fn it_merges_with_other_requests(fresh: Fresh<'_>) -> Checked {
+fn it_merges_with_other_requests(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let (one, two) = (bench.open(&old), bench.open(&old));
@@ -94,7 +95,7 @@ pub(super) fn it_merges_with_other_requests(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring: ChangeSessionId twice.
-pub(super) fn it_can_be_repeated(fresh: Fresh<'_>) -> Checked {
+fn it_can_be_repeated(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let mut cookies = vec![bench.begin(&[("a", 1)])?];
     for _ in 0..20 {
@@ -110,7 +111,7 @@ pub(super) fn it_can_be_repeated(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring: ChangeSessionId on a new session.
-pub(super) fn a_new_session_has_no_older_secret(fresh: Fresh<'_>) -> Checked {
+fn a_new_session_has_no_older_secret(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let session = bench.sessions.open(None);
     session.set("a", 1)?;
@@ -121,7 +122,7 @@ pub(super) fn a_new_session_has_no_older_secret(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie(&outcome)?, &[("a", 1)])
 }
 
-pub(super) fn a_parallel_writer_with_the_old_secret_is_gone(fresh: Fresh<'_>) -> Checked {
+fn a_parallel_writer_with_the_old_secret_is_gone(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let slow = bench.open(&old);
@@ -134,7 +135,7 @@ pub(super) fn a_parallel_writer_with_the_old_secret_is_gone(fresh: Fresh<'_>) ->
 }
 
 /// Spring: of two concurrent ChangeSessionId the second throws and makes no session.
-pub(super) fn of_two_renewals_one_wins(fresh: Fresh<'_>) -> Checked {
+fn of_two_renewals_one_wins(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let (one, two) = (bench.open(&old), bench.open(&old));
@@ -147,7 +148,7 @@ pub(super) fn of_two_renewals_one_wins(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring: ChangeSessionId on a deleted session throws.
-pub(super) fn a_session_that_ended_is_not_renewed(fresh: Fresh<'_>) -> Checked {
+fn a_session_that_ended_is_not_renewed(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let slow = bench.open(&old);
@@ -160,7 +161,7 @@ pub(super) fn a_session_that_ended_is_not_renewed(fresh: Fresh<'_>) -> Checked {
 }
 
 /// php-src: a regeneration that fails keeps the session.
-pub(super) fn a_refused_change_leaves_the_old_secret_alive(fresh: Fresh<'_>) -> Checked {
+fn a_refused_change_leaves_the_old_secret_alive(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("n", 1)])?;
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -172,4 +173,5 @@ pub(super) fn a_refused_change_leaves_the_old_secret_alive(fresh: Fresh<'_>) -> 
     assert_eq!(bench.list("u1")?, []);
     assert_eq!(bench.count()?, 1);
     bench.expect(&cookie, &[("n", "a text")])
+}
 }

@@ -25,9 +25,10 @@ const CHANGES: [(&str, Request<'static>); 8] = [
     }),
 ];
 
+cases! { __acceptance_revival:
 /// Django: session_save_does_not_resurrect_session_logged_out_in_other_context. Rack: "doesn't allow
 /// session id to be reused", CVE-2025-46336. Spring: save_DeletedSession_ShouldThrow.
-pub(super) fn a_write_after_a_logout_elsewhere_is_gone(fresh: Fresh<'_>) -> Checked {
+fn a_write_after_a_logout_elsewhere_is_gone(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let slow = bench.open(&cookie);
@@ -44,7 +45,7 @@ pub(super) fn a_write_after_a_logout_elsewhere_is_gone(fresh: Fresh<'_>) -> Chec
     Ok(())
 }
 
-pub(super) fn every_kind_of_change_after_a_logout_is_gone(fresh: Fresh<'_>) -> Checked {
+fn every_kind_of_change_after_a_logout_is_gone(fresh: Fresh<'_>) -> Checked {
     for (name, change) in CHANGES {
         let bench = Bench::new(fresh)?;
         let cookie = bench.begin(&[("a", 1)])?;
@@ -58,7 +59,7 @@ pub(super) fn every_kind_of_change_after_a_logout_is_gone(fresh: Fresh<'_>) -> C
     Ok(())
 }
 
-pub(super) fn a_write_after_the_end_is_gone(fresh: Fresh<'_>) -> Checked {
+fn a_write_after_the_end_is_gone(fresh: Fresh<'_>) -> Checked {
     for (name, change) in CHANGES {
         let bench = Bench::new(fresh)?;
         let cookie = bench.begin(&[("a", 1)])?;
@@ -72,7 +73,7 @@ pub(super) fn a_write_after_the_end_is_gone(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_write_after_a_revocation_is_gone(fresh: Fresh<'_>) -> Checked {
+fn a_write_after_a_revocation_is_gone(fresh: Fresh<'_>) -> Checked {
     for (name, change) in CHANGES {
         let bench = Bench::new(fresh)?;
         let (cookie, id) = bench.sign_in("u2")?;
@@ -87,7 +88,7 @@ pub(super) fn a_write_after_a_revocation_is_gone(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_take_after_a_logout_is_nothing(fresh: Fresh<'_>) -> Checked {
+fn a_take_after_a_logout_is_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("flash", 1)])?;
     let slow = bench.open(&cookie);
@@ -99,7 +100,7 @@ pub(super) fn a_take_after_a_logout_is_nothing(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_touch_after_a_logout_does_nothing(fresh: Fresh<'_>) -> Checked {
+fn a_touch_after_a_logout_does_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let slow = bench.open(&cookie);
@@ -113,7 +114,7 @@ pub(super) fn a_touch_after_a_logout_does_nothing(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring's key misses: a save and a deletion that cross leave no half of a session.
-pub(super) fn only_a_creating_change_creates(fresh: Fresh<'_>) -> Checked {
+fn only_a_creating_change_creates(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (unknown, new) = (foreign_secret()?, foreign_secret()?);
     let mut renewal = bench.change(&[("a", set(1))]);
@@ -144,7 +145,7 @@ pub(super) fn only_a_creating_change_creates(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Django: invalid_key. A cookie that outlived its session.
-pub(super) fn a_dead_secret_is_never_adopted(fresh: Fresh<'_>) -> Checked {
+fn a_dead_secret_is_never_adopted(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let dead = bench.begin(&[("a", 1)])?;
     let id = bench.record(&dead)?.id();
@@ -162,9 +163,7 @@ pub(super) fn a_dead_secret_is_never_adopted(fresh: Fresh<'_>) -> Checked {
 
 /// OWASP: strict session management. tower-sessions 0.15 takes a visitor's id in `clear()`,
 /// axum_session 0.22 in anything.
-pub(super) fn a_foreign_secret_is_never_adopted_by_any_first_operation(
-    fresh: Fresh<'_>,
-) -> Checked {
+fn a_foreign_secret_is_never_adopted_by_any_first_operation(fresh: Fresh<'_>) -> Checked {
     let reads: [(&str, Request<'_>); 6] = [
         ("get", &|session| session.get("a").map(drop)),
         ("keys", &|session| session.keys().map(drop)),
@@ -191,7 +190,7 @@ pub(super) fn a_foreign_secret_is_never_adopted_by_any_first_operation(
 }
 
 /// Spring: deleteById of a valid, a deleted and an unknown session.
-pub(super) fn destroying_twice_says_so(fresh: Fresh<'_>) -> Checked {
+fn destroying_twice_says_so(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     assert!(bench.store.destroy(&key(&cookie)?)?);
@@ -201,7 +200,7 @@ pub(super) fn destroying_twice_says_so(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn destroying_one_session_leaves_the_others(fresh: Fresh<'_>) -> Checked {
+fn destroying_one_session_leaves_the_others(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let kept = bench.begin(&[("a", 1)])?;
     let ended = bench.begin(&[("b", 2)])?;
@@ -210,7 +209,7 @@ pub(super) fn destroying_one_session_leaves_the_others(fresh: Fresh<'_>) -> Chec
     bench.expect(&kept, &[("a", 1)])
 }
 
-pub(super) fn a_logout_with_a_dead_secret_leaves_the_renewed_session(fresh: Fresh<'_>) -> Checked {
+fn a_logout_with_a_dead_secret_leaves_the_renewed_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let session = bench.open(&old);
@@ -222,7 +221,7 @@ pub(super) fn a_logout_with_a_dead_secret_leaves_the_renewed_session(fresh: Fres
 }
 
 /// Django: flush.
-pub(super) fn writes_after_a_logout_begin_a_new_session(fresh: Fresh<'_>) -> Checked {
+fn writes_after_a_logout_begin_a_new_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let session = bench.open(&old);
@@ -237,4 +236,5 @@ pub(super) fn writes_after_a_logout_begin_a_new_session(fresh: Fresh<'_>) -> Che
     assert_ne!(new, old);
     assert!(bench.find(&old)?.is_none());
     bench.expect(&new, &[("b", 2)])
+}
 }

@@ -10,8 +10,9 @@ use crate::session::Login;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+cases! { __acceptance_sweep:
 /// Django: clearsessions. Spring: cleanupInactiveSessions.
-pub(super) fn only_the_expired_go(fresh: Fresh<'_>) -> Checked {
+fn only_the_expired_go(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     assert_eq!(bench.sessions.sweep(10)?, 0);
     let old = bench.begin(&[("a", 1)])?;
@@ -30,7 +31,7 @@ pub(super) fn only_the_expired_go(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn it_removes_no_more_than_asked(fresh: Fresh<'_>) -> Checked {
+fn it_removes_no_more_than_asked(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for n in 0..25 {
         bench.begin(&[("n", n)])?;
@@ -47,7 +48,7 @@ pub(super) fn it_removes_no_more_than_asked(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn it_asks_for_nothing_and_removes_nothing(fresh: Fresh<'_>) -> Checked {
+fn it_asks_for_nothing_and_removes_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     bench.begin(&[("a", 1)])?;
     bench.clock.advance(HOUR);
@@ -57,7 +58,7 @@ pub(super) fn it_asks_for_nothing_and_removes_nothing(fresh: Fresh<'_>) -> Check
 }
 
 /// An index by deadline may be as coarse as minutes.
-pub(super) fn the_longest_expired_go_first(fresh: Fresh<'_>) -> Checked {
+fn the_longest_expired_go_first(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let begun = bench.now();
     let mut cookies = Vec::new();
@@ -77,7 +78,7 @@ pub(super) fn the_longest_expired_go_first(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_used_session_stays(fresh: Fresh<'_>) -> Checked {
+fn a_used_session_stays(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (touched, changed) = (bench.begin(&[("a", 1)])?, bench.begin(&[("b", 1)])?);
     for _ in 0..3 {
@@ -96,7 +97,7 @@ pub(super) fn a_used_session_stays(fresh: Fresh<'_>) -> Checked {
 }
 
 /// scs: RememberMe.
-pub(super) fn a_session_with_a_longer_timeout_stays(fresh: Fresh<'_>) -> Checked {
+fn a_session_with_a_longer_timeout_stays(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let short = bench.begin(&[("a", 1)])?;
     let long = bench.open(&bench.begin(&[("b", 2)])?);
@@ -111,7 +112,7 @@ pub(super) fn a_session_with_a_longer_timeout_stays(fresh: Fresh<'_>) -> Checked
     Ok(())
 }
 
-pub(super) fn a_renewed_session_is_swept_once(fresh: Fresh<'_>) -> Checked {
+fn a_renewed_session_is_swept_once(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let mut cookie_now = bench.begin(&[("a", 1)])?;
     for _ in 0..5 {
@@ -126,7 +127,7 @@ pub(super) fn a_renewed_session_is_swept_once(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_destroyed_session_is_not_counted(fresh: Fresh<'_>) -> Checked {
+fn a_destroyed_session_is_not_counted(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let ended = bench.begin(&[("a", 1)])?;
     bench.begin(&[("b", 2)])?;
@@ -137,7 +138,7 @@ pub(super) fn a_destroyed_session_is_not_counted(fresh: Fresh<'_>) -> Checked {
 }
 
 /// More than any batch, with different ends.
-pub(super) fn many_are_swept_in_the_end(fresh: Fresh<'_>) -> Checked {
+fn many_are_swept_in_the_end(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let begun = bench.now();
     for n in 0..600 {
@@ -158,4 +159,5 @@ pub(super) fn many_are_swept_in_the_end(fresh: Fresh<'_>) -> Checked {
     bench.clock.set(begun);
     assert_eq!(bench.count()?, 0);
     Ok(())
+}
 }

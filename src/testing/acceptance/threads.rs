@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind};
 use crate::session::Status;
 use crate::store::Revoke;
 
-pub(super) fn different_keys_are_all_there(fresh: Fresh<'_>) -> Checked {
+cases! { __acceptance_threads:
+fn different_keys_are_all_there(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     together(|thread| {
@@ -24,7 +25,7 @@ pub(super) fn different_keys_are_all_there(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn increments_are_all_there(fresh: Fresh<'_>) -> Checked {
+fn increments_are_all_there(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     together(|_| {
@@ -38,7 +39,7 @@ pub(super) fn increments_are_all_there(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, &[("a", 1), ("n", 200)])
 }
 
-pub(super) fn appends_are_all_there(fresh: Fresh<'_>) -> Checked {
+fn appends_are_all_there(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     together(|thread| {
@@ -60,7 +61,7 @@ pub(super) fn appends_are_all_there(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn transactions_count_exactly(fresh: Fresh<'_>) -> Checked {
+fn transactions_count_exactly(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("n", 0)])?;
     together(|_| {
@@ -75,7 +76,7 @@ pub(super) fn transactions_count_exactly(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, &[("n", 200)])
 }
 
-pub(super) fn a_value_is_taken_by_one(fresh: Fresh<'_>) -> Checked {
+fn a_value_is_taken_by_one(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for round in 0..10 {
         let cookie = bench.begin(&[("flash", round)])?;
@@ -86,14 +87,14 @@ pub(super) fn a_value_is_taken_by_one(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_session_is_renewed_by_one(fresh: Fresh<'_>) -> Checked {
+fn a_session_is_renewed_by_one(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for round in 1..=10 {
         let old = bench.begin(&[("a", 1)])?;
         let outcomes = together(|thread| {
             let session = bench.open(&old);
             session.get("a")?;
-            session.login(&format!("u{thread}"))?;
+            session.login(format!("u{thread}"))?;
             session.commit()
         })?;
         let of = |status| outcomes.iter().filter(move |o| o.status() == status);
@@ -114,7 +115,7 @@ pub(super) fn a_session_is_renewed_by_one(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn writers_never_revive_a_session(fresh: Fresh<'_>) -> Checked {
+fn writers_never_revive_a_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for _ in 0..10 {
         let session = bench.sessions.open(None);
@@ -154,7 +155,7 @@ pub(super) fn writers_never_revive_a_session(fresh: Fresh<'_>) -> Checked {
 }
 
 /// A session on the way from one secret to the next is found all the same.
-pub(super) fn nobody_escapes_a_revocation(fresh: Fresh<'_>) -> Checked {
+fn nobody_escapes_a_revocation(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     for _ in 0..20 {
         let cookies = Mutex::new(Vec::new());
@@ -190,7 +191,7 @@ pub(super) fn nobody_escapes_a_revocation(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring: saveNewSessionAttributeConcurrently.
-pub(super) fn new_sessions_are_all_there(fresh: Fresh<'_>) -> Checked {
+fn new_sessions_are_all_there(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let begun = together(|thread| {
         (0..10)
@@ -212,4 +213,5 @@ pub(super) fn new_sessions_are_all_there(fresh: Fresh<'_>) -> Checked {
     assert_eq!(bench.list("u1")?.len(), 80);
     assert_eq!(bench.count()?, 80);
     Ok(())
+}
 }

@@ -49,7 +49,8 @@ fn read_all(session: &Session) -> Result<(), Error> {
     session.entries().map(drop)
 }
 
-pub(super) fn a_key_that_changed_is_a_conflict(fresh: Fresh<'_>) -> Checked {
+cases! { __acceptance_transactions:
+fn a_key_that_changed_is_a_conflict(fresh: Fresh<'_>) -> Checked {
     assert!(conflicts(fresh, &read_a, &|s| s.set("a", 10))?);
     assert!(conflicts(fresh, &read_a, &|s| s.set("a", 1.0))?);
     assert!(conflicts(fresh, &read_a, &|s| s
@@ -58,37 +59,37 @@ pub(super) fn a_key_that_changed_is_a_conflict(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_key_that_went_is_a_conflict(fresh: Fresh<'_>) -> Checked {
+fn a_key_that_went_is_a_conflict(fresh: Fresh<'_>) -> Checked {
     assert!(conflicts(fresh, &read_a, &|s| s.remove("a").map(drop))?);
     assert!(conflicts(fresh, &read_a, &|s| s.take("a").map(drop))?);
     Ok(())
 }
 
-pub(super) fn a_key_that_came_is_a_conflict(fresh: Fresh<'_>) -> Checked {
+fn a_key_that_came_is_a_conflict(fresh: Fresh<'_>) -> Checked {
     assert!(conflicts(fresh, &read_absent, &|s| s.set("absent", 1))?);
     assert!(conflicts(fresh, &read_absent, &|s| s.set("absent", ""))?);
     assert!(conflicts(fresh, &read_absent, &|s| s.append("absent", 1))?);
     Ok(())
 }
 
-pub(super) fn a_key_that_was_cleared_is_a_conflict(fresh: Fresh<'_>) -> Checked {
+fn a_key_that_was_cleared_is_a_conflict(fresh: Fresh<'_>) -> Checked {
     assert!(conflicts(fresh, &read_a, &Session::clear)?);
     Ok(())
 }
 
-pub(super) fn a_key_with_the_same_value_again_is_none(fresh: Fresh<'_>) -> Checked {
+fn a_key_with_the_same_value_again_is_none(fresh: Fresh<'_>) -> Checked {
     assert!(!conflicts(fresh, &read_a, &|s| s.set("a", 1))?);
     Ok(())
 }
 
-pub(super) fn a_key_that_was_not_read_is_none(fresh: Fresh<'_>) -> Checked {
+fn a_key_that_was_not_read_is_none(fresh: Fresh<'_>) -> Checked {
     assert!(!conflicts(fresh, &read_a, &|s| s.set("b", 10))?);
     assert!(!conflicts(fresh, &read_a, &|s| s.remove("b").map(drop))?);
     assert!(!conflicts(fresh, &read_absent, &Session::clear)?);
     Ok(())
 }
 
-pub(super) fn a_session_read_as_a_whole_must_be_unchanged(fresh: Fresh<'_>) -> Checked {
+fn a_session_read_as_a_whole_must_be_unchanged(fresh: Fresh<'_>) -> Checked {
     assert!(conflicts(fresh, &read_all, &|s| s.set("b", 10))?);
     assert!(conflicts(fresh, &read_all, &|s| s.set("new", 1))?);
     assert!(conflicts(fresh, &read_all, &|s| s.remove("b").map(drop))?);
@@ -97,7 +98,7 @@ pub(super) fn a_session_read_as_a_whole_must_be_unchanged(fresh: Fresh<'_>) -> C
     Ok(())
 }
 
-pub(super) fn a_use_alone_is_no_conflict(fresh: Fresh<'_>) -> Checked {
+fn a_use_alone_is_no_conflict(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let result = bench.open(&cookie).transaction(|session| {
@@ -110,7 +111,7 @@ pub(super) fn a_use_alone_is_no_conflict(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, &[("a", 2)])
 }
 
-pub(super) fn a_conflict_runs_again_on_what_is_there_now(fresh: Fresh<'_>) -> Checked {
+fn a_conflict_runs_again_on_what_is_there_now(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("n", 1)])?;
     let mut attempts = 0;
@@ -130,7 +131,7 @@ pub(super) fn a_conflict_runs_again_on_what_is_there_now(fresh: Fresh<'_>) -> Ch
     bench.expect(&cookie, &[("n", 101)])
 }
 
-pub(super) fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'_>) -> Checked {
+fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let session = bench.open(&old);
@@ -165,7 +166,7 @@ pub(super) fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'
     bench.expect(&cookie(&outcome)?, &[("a", 3)])
 }
 
-pub(super) fn an_ended_session_is_gone(fresh: Fresh<'_>) -> Checked {
+fn an_ended_session_is_gone(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let mut attempts = 0;
@@ -183,7 +184,7 @@ pub(super) fn an_ended_session_is_gone(fresh: Fresh<'_>) -> Checked {
 
 /// What a request took before its transaction is out of the store already; a value that somebody
 /// else puts there since is not this request's to remove, also when the transaction runs again.
-pub(super) fn what_was_taken_before_is_not_removed_again(fresh: Fresh<'_>) -> Checked {
+fn what_was_taken_before_is_not_removed_again(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("flash", 1), ("n", 1)])?;
     let session = bench.open(&cookie);
@@ -204,7 +205,7 @@ pub(super) fn what_was_taken_before_is_not_removed_again(fresh: Fresh<'_>) -> Ch
 }
 
 /// A lease saves attempts; that exactness does not rest on it, the other cases show.
-pub(super) fn a_lease_is_granted_and_given_back(fresh: Fresh<'_>) -> Checked {
+fn a_lease_is_granted_and_given_back(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
     let key = key(&cookie)?;
@@ -218,4 +219,5 @@ pub(super) fn a_lease_is_granted_and_given_back(fresh: Fresh<'_>) -> Checked {
         drop(lease);
     }
     bench.expect(&cookie, &[("b", 1)])
+}
 }

@@ -12,8 +12,9 @@ fn login(bench: &Bench, old: &str, user: &str) -> Result<String, Error> {
     cookie(&session.commit()?)
 }
 
+cases! { __acceptance_users:
 /// Spring: findByPrincipalName.
-pub(super) fn a_login_lists_the_session(fresh: Fresh<'_>) -> Checked {
+fn a_login_lists_the_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     assert_eq!(bench.list("u1")?, []);
     let (cookie, id) = bench.sign_in("u1")?;
@@ -28,7 +29,7 @@ pub(super) fn a_login_lists_the_session(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_session_without_a_user_is_not_listed(fresh: Fresh<'_>) -> Checked {
+fn a_session_without_a_user_is_not_listed(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("user", "u1")])?;
     assert_eq!(bench.list("u1")?, []);
@@ -40,7 +41,7 @@ pub(super) fn a_session_without_a_user_is_not_listed(fresh: Fresh<'_>) -> Checke
 }
 
 /// ASVS 7.5.2.
-pub(super) fn all_sessions_of_a_user_are_listed(fresh: Fresh<'_>) -> Checked {
+fn all_sessions_of_a_user_are_listed(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let mut ids = Vec::new();
     for _ in 0..20 {
@@ -52,7 +53,7 @@ pub(super) fn all_sessions_of_a_user_are_listed(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn names_that_begin_alike_are_different_users(fresh: Fresh<'_>) -> Checked {
+fn names_that_begin_alike_are_different_users(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let names = ["u1", "u10", "u", "U1", "u1 ", "u1\0", "u1:"];
     for name in names {
@@ -66,7 +67,7 @@ pub(super) fn names_that_begin_alike_are_different_users(fresh: Fresh<'_>) -> Ch
     Ok(())
 }
 
-pub(super) fn a_name_may_be_any_text(fresh: Fresh<'_>) -> Checked {
+fn a_name_may_be_any_text(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let long = "u".repeat(5000);
     for name in [
@@ -89,7 +90,7 @@ pub(super) fn a_name_may_be_any_text(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn the_list_says_what_the_record_says(fresh: Fresh<'_>) -> Checked {
+fn the_list_says_what_the_record_says(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, _) = bench.sign_in("u1")?;
     let expected = SessionInfo::from(&*bench.record(&cookie)?);
@@ -107,7 +108,7 @@ pub(super) fn the_list_says_what_the_record_says(fresh: Fresh<'_>) -> Checked {
 }
 
 /// ASVS 7.5.2.
-pub(super) fn one_session_is_revoked(fresh: Fresh<'_>) -> Checked {
+fn one_session_is_revoked(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (kept, kept_id) = bench.sign_in("u1")?;
     let (ended, ended_id) = bench.sign_in("u1")?;
@@ -120,7 +121,7 @@ pub(super) fn one_session_is_revoked(fresh: Fresh<'_>) -> Checked {
 }
 
 /// ASVS 7.4.3.
-pub(super) fn all_others_are_revoked(fresh: Fresh<'_>) -> Checked {
+fn all_others_are_revoked(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (this, id) = bench.sign_in("u1")?;
     let others = [bench.sign_in("u1")?.0, bench.sign_in("u1")?.0];
@@ -137,7 +138,7 @@ pub(super) fn all_others_are_revoked(fresh: Fresh<'_>) -> Checked {
 }
 
 /// ASVS 7.4.2.
-pub(super) fn all_are_revoked(fresh: Fresh<'_>) -> Checked {
+fn all_are_revoked(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let mut cookies = Vec::new();
     for _ in 0..20 {
@@ -157,7 +158,7 @@ pub(super) fn all_are_revoked(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn only_the_users_own_sessions_are_revoked(fresh: Fresh<'_>) -> Checked {
+fn only_the_users_own_sessions_are_revoked(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, id) = bench.sign_in("u1")?;
     let (own, _) = bench.sign_in("u2")?;
@@ -170,7 +171,7 @@ pub(super) fn only_the_users_own_sessions_are_revoked(fresh: Fresh<'_>) -> Check
 }
 
 /// Two sign-ins in one request: the second user gets nothing of the first.
-pub(super) fn a_second_login_in_one_request_starts_empty(fresh: Fresh<'_>) -> Checked {
+fn a_second_login_in_one_request_starts_empty(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     for start in [None, Some(&*old)] {
@@ -187,7 +188,7 @@ pub(super) fn a_second_login_in_one_request_starts_empty(fresh: Fresh<'_>) -> Ch
 }
 
 /// Spring: a changed principal.
-pub(super) fn a_login_of_somebody_else_moves_the_session(fresh: Fresh<'_>) -> Checked {
+fn a_login_of_somebody_else_moves_the_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, id) = bench.sign_in("u1")?;
     let moved = login(&bench, &cookie, "u2")?;
@@ -200,7 +201,7 @@ pub(super) fn a_login_of_somebody_else_moves_the_session(fresh: Fresh<'_>) -> Ch
     Ok(())
 }
 
-pub(super) fn a_login_of_somebody_else_empties_the_session(fresh: Fresh<'_>) -> Checked {
+fn a_login_of_somebody_else_empties_the_session(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, _) = bench.sign_in("u1")?;
     let session = bench.open(&cookie);
@@ -210,7 +211,7 @@ pub(super) fn a_login_of_somebody_else_empties_the_session(fresh: Fresh<'_>) -> 
     bench.expect(&moved, NOTHING)
 }
 
-pub(super) fn a_login_of_the_same_user_keeps_the_data(fresh: Fresh<'_>) -> Checked {
+fn a_login_of_the_same_user_keeps_the_data(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, id) = bench.sign_in("u1")?;
     let session = bench.open(&cookie);
@@ -224,7 +225,7 @@ pub(super) fn a_login_of_the_same_user_keeps_the_data(fresh: Fresh<'_>) -> Check
     bench.expect(&again, &[("cart", "full")])
 }
 
-pub(super) fn a_login_without_a_commit_changes_nothing(fresh: Fresh<'_>) -> Checked {
+fn a_login_without_a_commit_changes_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, id) = bench.sign_in("u1")?;
     bench.open(&cookie).login("u2")?;
@@ -235,7 +236,7 @@ pub(super) fn a_login_without_a_commit_changes_nothing(fresh: Fresh<'_>) -> Chec
     Ok(())
 }
 
-pub(super) fn of_two_logins_one_wins(fresh: Fresh<'_>) -> Checked {
+fn of_two_logins_one_wins(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let old = bench.begin(&[("a", 1)])?;
     let id = bench.record(&old)?.id();
@@ -250,7 +251,7 @@ pub(super) fn of_two_logins_one_wins(fresh: Fresh<'_>) -> Checked {
     bench.expect(&new, &[("a", 1)])
 }
 
-pub(super) fn a_refused_login_leaves_the_session_where_it_was(fresh: Fresh<'_>) -> Checked {
+fn a_refused_login_leaves_the_session_where_it_was(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_keys(1))?;
     let (cookie, id) = bench.sign_in("u1")?;
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -263,7 +264,7 @@ pub(super) fn a_refused_login_leaves_the_session_where_it_was(fresh: Fresh<'_>) 
     bench.expect(&cookie, &[("b", 1)])
 }
 
-pub(super) fn a_renewed_session_is_listed_once(fresh: Fresh<'_>) -> Checked {
+fn a_renewed_session_is_listed_once(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (mut now, id) = bench.sign_in("u1")?;
     for _ in 0..5 {
@@ -277,7 +278,7 @@ pub(super) fn a_renewed_session_is_listed_once(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_destroyed_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
+fn a_destroyed_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (ended, _) = bench.sign_in("u1")?;
     let (_, kept) = bench.sign_in("u1")?;
@@ -288,7 +289,7 @@ pub(super) fn a_destroyed_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
 }
 
 /// Spring leaked these for years (spring-session#1715, #2230, #2614).
-pub(super) fn an_expired_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
+fn an_expired_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     bench.sign_in("u1")?;
     bench.clock.advance(30 * MINUTE);
@@ -300,7 +301,7 @@ pub(super) fn an_expired_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_swept_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
+fn a_swept_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let begun = bench.now();
     bench.sign_in("u1")?;
@@ -312,7 +313,7 @@ pub(super) fn a_swept_session_leaves_the_list(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-pub(super) fn a_session_opens_only_for_its_user(fresh: Fresh<'_>) -> Checked {
+fn a_session_opens_only_for_its_user(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie_of_1, _) = bench.sign_in("u1")?;
     let session = bench.open(&cookie_of_1);
@@ -329,4 +330,5 @@ pub(super) fn a_session_opens_only_for_its_user(fresh: Fresh<'_>) -> Checked {
     other.only_for("u2")?;
     other.logout()?;
     bench.expect(&cookie_of_1, &[("a", 1)])
+}
 }

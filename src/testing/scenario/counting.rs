@@ -1,4 +1,4 @@
-//! A store that counts what it is asked.
+//! A store that counts loads and writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Loads and writes since the last call.
+    /// Returns the loads and writes since the last call.
     pub(super) fn take(&self) -> (u64, u64) {
         (
             self.loads.swap(0, Ordering::Relaxed),
@@ -27,18 +27,18 @@ impl Counts {
     }
 }
 
-pub(super) struct Counting {
-    pub(super) store: Arc<dyn SessionStore>,
+pub(super) struct Counting<S> {
+    pub(super) store: S,
     pub(super) counts: Arc<Counts>,
 }
 
-impl Counting {
+impl<S> Counting<S> {
     fn wrote(&self, stored: bool) {
         self.counts.writes.fetch_add(stored.into(), Ordering::Relaxed);
     }
 }
 
-impl SessionStore for Counting {
+impl<S: SessionStore> SessionStore for Counting<S> {
     fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.counts.loads.fetch_add(1, Ordering::Relaxed);
         self.store.load(key, now)

@@ -1,4 +1,4 @@
-//! A scenario as it is written.
+//! The format of a scenario file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub(super) struct File {
     pub(super) requests: Vec<Request>,
 }
 
-/// A request. Optional keys go through [`given`]: one that is there without a value would check
-/// nothing, while its author thinks that it does.
+/// The keys of a request. Optional ones are read by [`given`]: an expectation without a value would
+/// check nothing, without a word to its author.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
@@ -71,7 +71,7 @@ pub(super) struct Written {
     pub(super) expect_cookie: Option<SetCookie>,
 }
 
-/// A request with its page, as soon as [`File::read`] is done.
+/// A request with its page. [`File::read`] fills in a page that is a file.
 #[derive(Debug, serde::Deserialize)]
 #[serde(try_from = "Written")]
 pub(super) struct Request {
@@ -95,26 +95,15 @@ impl TryFrom<Written> for Request {
     }
 }
 
-/// What the `Set-Cookie` of an answer does.
-///
-/// ```
-/// use liquid_session::MemoryStore;
-/// use liquid_session::testing::scenario::{Scenario, SetCookie};
-///
-/// let scenario = Scenario::from_yaml("{about: one write, requests: [{page: \"{% session a = 1 %}\"}]}")?;
-/// let report = scenario.run(MemoryStore::new())?;
-/// assert_eq!(report.requests()[0].cookie, SetCookie::Set);
-/// assert_eq!(SetCookie::Removed.to_string(), "removed", "as a scenario has it");
-/// # Ok::<(), liquid_session::Error>(())
-/// ```
+/// The effect of the `Set-Cookie` of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SetCookie {
-    /// It sets the cookie.
+    /// Sets the cookie.
     Set,
-    /// It removes the cookie.
+    /// Removes the cookie.
     Removed,
-    /// There is none.
+    /// The response has no `Set-Cookie`.
     None,
 }
 
@@ -128,14 +117,14 @@ impl std::fmt::Display for SetCookie {
     }
 }
 
-/// The variables of a page, as Liquid's own.
+/// The variables of a page.
 #[derive(Debug, Default)]
 pub(super) struct Globals(pub(super) Object);
 
 impl<'de> Deserialize<'de> for Globals {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = serde_json::Map::deserialize(deserializer)?;
-        // Not through liquid's own `Deserialize`: it makes dates of texts that look like dates.
+        // Not by liquid's `Deserialize`, which turns texts that look like dates into dates.
         match liquid_core::model::to_value(&json) {
             Ok(liquid_core::Value::Object(globals)) => Ok(Self(globals)),
             Ok(_) => Err(de::Error::custom("expected variables by name")),
@@ -144,7 +133,7 @@ impl<'de> Deserialize<'de> for Globals {
     }
 }
 
-/// Whose cookie jar.
+/// The name of a cookie jar.
 #[derive(Debug, serde::Deserialize)]
 #[serde(transparent)]
 pub(super) struct Browser(pub(super) String);
@@ -204,7 +193,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 }
 
-/// `page: {{ a }}` is a mapping to YAML, and the first mistake that everybody makes.
+/// Explains the most common mistake: `page: {{ a }}` is a mapping to YAML.
 fn explain(why: &serde_saphyr::Error) -> String {
     let why = why.to_string();
     match why.strip_prefix("expected string scalar") {
@@ -226,7 +215,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Request
 }
 
 impl File {
-    /// Reads a scenario and the pages that lie in files, below this folder.
+    /// Reads a scenario, and the pages in files, whose paths are relative to `folder`.
     pub(super) fn read(yaml: &str, folder: &Path) -> Result<Self, String> {
         let options = serde_saphyr::options! {
             // The core schema of YAML 1.2: `no`, `on` and `1_000` are texts.

@@ -1,4 +1,4 @@
-//! What came of the requests, against what was expected.
+//! The results of the requests, compared with what was expected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,8 +9,8 @@ use super::format::{SetCookie, Written};
 use crate::error::Error;
 use crate::value::Value;
 
-/// What a request came to, before anybody compares.
-pub(super) struct Came {
+/// The result of a request, before it is compared.
+pub(super) struct Found {
     pub(super) output: Option<String>,
     pub(super) error: Option<String>,
     pub(super) session: Result<BTreeMap<String, Value>, Error>,
@@ -19,8 +19,8 @@ pub(super) struct Came {
     pub(super) cookie: SetCookie,
 }
 
-/// What a scenario came to, request by request. Its text is one line per request, or what was
-/// expected and what came.
+/// The results of a scenario. As text, it is one line per request, or a diff of what was expected and
+/// what was found.
 ///
 /// ```
 /// use liquid_session::MemoryStore;
@@ -41,39 +41,17 @@ impl Report {
         Self(requests)
     }
 
-    /// The requests, in order.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, testing::scenario::Scenario};
-    /// let scenario = Scenario::from_yaml("{about: greets, requests: [{page: Hello}]}")?;
-    /// let report = scenario.run(MemoryStore::new())?;
-    /// assert_eq!(report.requests()[0].output.as_deref(), Some("Hello"));
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Returns the results of the requests, in order.
     pub fn requests(&self) -> &[Played] {
         &self.0
     }
 
-    /// How many requests came as expected.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, testing::scenario::Scenario};
-    /// let scenario = Scenario::from_yaml("{about: greets, requests: [{page: Hello}]}")?;
-    /// assert_eq!(scenario.run(MemoryStore::new())?.passed(), 1);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Returns the number of requests that passed.
     pub fn passed(&self) -> usize {
         self.0.iter().filter(|request| request.passed).count()
     }
 
-    /// How many did not.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, testing::scenario::Scenario};
-    /// let scenario = Scenario::from_yaml("{about: greets, requests: [{page: Hello}]}")?;
-    /// assert_eq!(scenario.run(MemoryStore::new())?.failed(), 0);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Returns the number of requests that failed.
     pub fn failed(&self) -> usize {
         self.0.len() - self.passed()
     }
@@ -87,7 +65,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What one request came to; serialized, it is one object of `--json`.
+/// The result of one request. Serialized, it is a line of `--json`.
 ///
 /// ```
 /// use liquid_session::MemoryStore;
@@ -104,23 +82,23 @@ impl fmt::Display for Report {
 #[derive(Clone, Debug, serde::Serialize)]
 #[non_exhaustive]
 pub struct Played {
-    /// The scenario's path; `-` for one that was read from a text.
+    /// The path of the scenario; `-` if it was read from a text.
     pub file: String,
     /// The number of the request, from 1.
     pub index: usize,
-    /// What was rendered; none when the request failed.
+    /// The output; `None` if the request failed.
     pub output: Option<String>,
-    /// Why it failed, if it did.
+    /// The error, if the request failed.
     pub error: Option<String>,
-    /// What the store holds for the browser afterwards.
+    /// The stored session of the browser, after the request.
     pub session: BTreeMap<String, Value>,
-    /// How often the store was asked for a record.
+    /// How often the store loaded a record.
     pub loads: u64,
     /// How often the store stored a change.
     pub writes: u64,
-    /// What the answer does with the cookie.
+    /// The effect of the response on the cookie.
     pub cookie: SetCookie,
-    /// Whether all of it is as expected.
+    /// Whether the request passed.
     pub passed: bool,
     #[serde(skip)]
     about: String,
@@ -134,18 +112,18 @@ impl Played {
         index: usize,
         about: &str,
         expected: &Written,
-        came: Came,
+        found: Found,
     ) -> Self {
-        let problems = compare(expected, &came);
+        let problems = compare(expected, &found);
         Self {
             file: file.to_owned(),
             index,
-            output: came.output,
-            error: came.error,
-            session: came.session.unwrap_or_default(),
-            loads: came.loads,
-            writes: came.writes,
-            cookie: came.cookie,
+            output: found.output,
+            error: found.error,
+            session: found.session.unwrap_or_default(),
+            loads: found.loads,
+            writes: found.writes,
+            cookie: found.cookie,
             passed: problems.is_empty(),
             about: about.to_owned(),
             problems,
@@ -153,7 +131,7 @@ impl Played {
     }
 }
 
-/// `ok file #n`, or what was expected and what came.
+/// `ok file #n`, or a diff of what was expected and what was found.
 impl fmt::Display for Played {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, index, .. } = self;
@@ -168,10 +146,10 @@ impl fmt::Display for Played {
     }
 }
 
-/// What is not as expected.
-fn compare(expected: &Written, came: &Came) -> Vec<String> {
+/// Lists the differences.
+fn compare(expected: &Written, found: &Found) -> Vec<String> {
     let mut problems = Vec::new();
-    let error = came.error.as_deref();
+    let error = found.error.as_deref();
     match (expected.expect_error.as_deref(), error) {
         (Some(text), Some(error)) if !error.contains(text) => {
             problems.push(diff("expect_error", text, error));
@@ -185,7 +163,7 @@ fn compare(expected: &Written, came: &Came) -> Vec<String> {
         _ => {}
     }
     if let Some(text) = &expected.expect {
-        match &came.output {
+        match &found.output {
             Some(output) if one_line_less(output) != one_line_less(text) => {
                 problems.push(diff("expect", one_line_less(text), one_line_less(output)));
             }
@@ -194,13 +172,13 @@ fn compare(expected: &Written, came: &Came) -> Vec<String> {
         }
     }
     if let Some(text) = expected.expect_not.as_deref() {
-        for (what, found) in [("output", came.output.as_deref()), ("error", error)] {
+        for (what, found) in [("output", found.output.as_deref()), ("error", error)] {
             if found.is_some_and(|found| found.contains(text)) {
                 problems.push(format!("expect_not: `{text}` is in the {what}"));
             }
         }
     }
-    match (&expected.expect_session, &came.session) {
+    match (&expected.expect_session, &found.session) {
         (_, Err(error)) => problems.push(format!("the stored session can't be read: {error}")),
         (Some(expected), Ok(session)) => {
             let (expected, session) = (json(expected), json(session));
@@ -211,8 +189,8 @@ fn compare(expected: &Written, came: &Came) -> Vec<String> {
         (None, Ok(_)) => {}
     }
     for (what, expected, found) in [
-        ("expect_loads", expected.expect_loads, came.loads),
-        ("expect_writes", expected.expect_writes, came.writes),
+        ("expect_loads", expected.expect_loads, found.loads),
+        ("expect_writes", expected.expect_writes, found.writes),
     ] {
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             problems.push(format!("{what}: expected {expected}, found {found}"));
@@ -220,20 +198,20 @@ fn compare(expected: &Written, came: &Came) -> Vec<String> {
     }
     if let Some(expected) = expected
         .expect_cookie
-        .filter(|expected| *expected != came.cookie)
+        .filter(|expected| *expected != found.cookie)
     {
-        let found = came.cookie;
+        let found = found.cookie;
         problems.push(format!("expect_cookie: expected {expected}, found {found}"));
     }
     problems
 }
 
-/// YAML's block texts end with a newline that nobody means.
+/// Removes one final newline, which every block text of YAML has.
 pub(super) fn one_line_less(text: &str) -> &str {
     text.strip_suffix('\n').unwrap_or(text)
 }
 
-/// Both sides have the same types if they have the same text: 1 and 1.0 differ, and so do they here.
+/// Compares types too: the texts of 1 and 1.0 differ.
 fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|why| why.to_string())
 }

@@ -7,7 +7,7 @@ use liquid::partials::{InMemorySource, LazyCompiler};
 
 use super::counting::{Counting, Counts};
 use super::format::{File, Request, SetCookie};
-use super::report::{Came, Played, Report, one_line_less};
+use super::report::{Found, Played, Report, one_line_less};
 use crate::clock::ManualClock;
 use crate::config::Environment;
 use crate::error::Error;
@@ -17,11 +17,11 @@ use crate::store::{Revoke, SessionStore};
 use crate::template::ParserBuilderExt as _;
 use crate::value::Value;
 
-pub(super) fn run(name: &str, file: &File, store: Arc<dyn SessionStore>) -> Result<Report, Error> {
+pub(super) fn run(name: &str, file: &File, store: impl SessionStore) -> Result<Report, Error> {
     let mut player = Player::new(file, store)?;
     let requests = file.requests.iter().enumerate().map(|(at, request)| {
-        let came = player.play(request);
-        Played::new(name, at + 1, &file.about, &request.written, came)
+        let found = player.play(request);
+        Played::new(name, at + 1, &file.about, &request.written, found)
     });
     Ok(Report::new(requests.collect()))
 }
@@ -37,12 +37,12 @@ struct Player<'f> {
 }
 
 impl<'f> Player<'f> {
-    fn new(file: &'f File, store: Arc<dyn SessionStore>) -> Result<Self, Error> {
+    fn new(file: &'f File, store: impl SessionStore) -> Result<Self, Error> {
         let mut partials = InMemorySource::new();
         for (name, source) in &file.partials {
             partials.add(name, source);
         }
-        // Lazy: a partial that can't be parsed is an error of the request that wants it.
+        // Lazy: a partial that can't be parsed fails the requests that use it, and no other.
         let parser = liquid::ParserBuilder::with_stdlib()
             .sessions()
             .partials(LazyCompiler::new(partials))
@@ -63,7 +63,7 @@ impl<'f> Player<'f> {
         })
     }
 
-    fn play(&mut self, request: &'f Request) -> Came {
+    fn play(&mut self, request: &'f Request) -> Found {
         let written = &request.written;
         let browser = written.browser.0.as_str();
         self.clock.advance(written.wait.0);
@@ -75,7 +75,7 @@ impl<'f> Player<'f> {
                 answer = Err(error);
             }
             session.discard();
-            // A session that this request ended has ended all the same.
+            // A session that this request ended stays ended.
             self.commit(browser, &session).unwrap_or(SetCookie::None)
         });
         let (loads, writes) = self.counts.take();
@@ -83,7 +83,7 @@ impl<'f> Player<'f> {
             Ok(output) => (Some(output), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        Came {
+        Found {
             output,
             error,
             session: self.stored(browser),
@@ -123,8 +123,8 @@ impl<'f> Player<'f> {
 
         let page = self.render(request, session, &request.page, None);
         let page = page.inspect_err(|_| {
-            // What the render wrote it has taken back by itself; what stood before it goes too, as
-            // with an answer of 500.
+            // The render has discarded its own writes. Those before it go too, as with a response of
+            // 500.
             if staged {
                 session.discard();
             }
@@ -171,7 +171,7 @@ impl<'f> Player<'f> {
         })
     }
 
-    /// What the store holds for a browser by now.
+    /// Returns the stored session of a browser.
     fn stored(&self, browser: &str) -> Result<BTreeMap<String, Value>, Error> {
         match self.jars.get(browser) {
             Some(cookie) => {

@@ -1,7 +1,7 @@
 //! What stands between `{% session` and `%}`.
 
 use kstring::KString;
-use liquid_core::parser::{TagToken, TryMatchToken};
+use liquid_core::parser::TagToken;
 use liquid_core::{Error, Language, Result, TagTokenIter};
 
 use super::source::Source;
@@ -178,13 +178,8 @@ fn parse_value(token: TagToken<'_>, options: &Language, strict: bool) -> Result<
             "a range is no value: loop over it, or store its ends",
         ));
     }
-    match token.expect_filter_chain(options) {
-        TryMatchToken::Matches(chain) => Source::new(&text, chain, options, strict),
-        TryMatchToken::Fails(token) => {
-            let problem = filter_problem(&text, options);
-            Err(at(token, &problem))
-        }
-    }
+    Source::parse(token, options, strict)
+        .map_err(|token| at(token, &filter_problem(&text, options)))
 }
 
 /// The engine swallows why a filter chain was refused; asked again for an expression, it tells.

@@ -1,12 +1,13 @@
-//! The value of a session tag: an expression and its filters, with nil for what is unknown.
+//! The value of a session tag: an expression and its filters, with nil for unknown variables.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use liquid_core::model::{
     KString, KStringCow, KStringRef, ScalarCow, Value as LiquidValue, ValueCow,
 };
-use liquid_core::parser::{FilterChain, Tag, TryMatchToken};
+use liquid_core::parser::{FilterChain, TagToken, TryMatchToken};
 use liquid_core::runtime::{PartialStore, Registers};
 use liquid_core::{Expression, Language, Result, Runtime, ValueView as _};
 
@@ -14,105 +15,91 @@ use crate::value::{StoredValue, Value};
 
 #[derive(Debug)]
 pub(super) struct Source {
-    /// As it is written, for the trace of an error.
+    /// The text in the template, for the trace of an error.
     text: String,
     form: Form,
+    /// Unknown variables are errors.
+    strict: bool,
 }
 
 #[derive(Debug)]
 enum Form {
-    /// Without filters, and known before anything is rendered.
+    /// Known before anything is rendered.
     Literal(Value, StoredValue),
     /// Without filters.
     Plain(Expression),
-    /// The value, and the filters as a chain that begins with [`ENTRY`]: the engine's own chain
-    /// fails on an unknown variable, and does not give its value away.
-    Filtered {
-        entry: Expression,
-        filters: FilterChain,
-    },
-    /// As the engine has it: what is unknown is an error.
-    Strict(FilterChain),
+    Filtered(FilterChain),
 }
 
-/// The variable that stands for the value in front of the filters.
-const ENTRY: &str = "__session_value";
+/// The value that a tag stores.
+pub(super) enum Evaluated<'s> {
+    /// Neither blank nor against any rule, with its stored form.
+    Literal(&'s Value, &'s StoredValue),
+    Computed {
+        value: Value,
+        /// The first unknown variable, which counted as nil. A member that is unknown does not count.
+        unknown: Option<KString>,
+    },
+}
 
 impl Source {
-    pub(super) fn new(
-        text: &str,
-        chain: FilterChain,
+    /// Takes an expression with optional filters, or gives the token back.
+    pub(super) fn parse<'t>(
+        token: TagToken<'t>,
         options: &Language,
         strict: bool,
-    ) -> Result<Self> {
-        let form = if strict {
-            Form::Strict(chain)
-        } else {
-            Self::lenient(text, options)?
+    ) -> Result<Self, TagToken<'t>> {
+        let text = token.as_str().to_owned();
+        let form = match token.expect_literal() {
+            TryMatchToken::Matches(literal) => Form::literal(literal),
+            TryMatchToken::Fails(token) => match token.expect_value() {
+                TryMatchToken::Matches(value) => Form::Plain(value),
+                TryMatchToken::Fails(token) => match token.expect_filter_chain(options) {
+                    TryMatchToken::Matches(chain) => Form::Filtered(chain),
+                    TryMatchToken::Fails(token) => return Err(token),
+                },
+            },
         };
-        Ok(Self {
-            text: text.to_owned(),
-            form,
-        })
-    }
-
-    fn lenient(text: &str, options: &Language) -> Result<Form> {
-        let (value, filters) = match first_pipe(text) {
-            Some(at) => text.split_at(at),
-            None => (text, ""),
-        };
-        let entry = reparse(value, |mut tag| {
-            tag.tokens().expect_next("")?.expect_value().into_result()
-        })?;
-        if filters.is_empty() {
-            return Ok(Form::literal(&entry).unwrap_or(Form::Plain(entry)));
-        }
-        let filters = reparse(&format!("{ENTRY} {filters}"), |mut tag| {
-            match tag.tokens().expect_next("")?.expect_filter_chain(options) {
-                TryMatchToken::Matches(chain) => Ok(chain),
-                TryMatchToken::Fails(token) => Err(token.raise_error()),
-            }
-        })?;
-        Ok(Form::Filtered { entry, filters })
+        Ok(Self { text, form, strict })
     }
 
     pub(super) fn evaluate(&self, runtime: &dyn Runtime) -> Result<Evaluated<'_>> {
+        let frame = Frame {
+            parent: runtime,
+            unknown: RefCell::default(),
+        };
         let value = match &self.form {
             Form::Literal(value, stored) => return Ok(Evaluated::Literal(value, stored)),
-            Form::Plain(entry) => entry.try_evaluate(runtime).map_or(Value::Nil, from_cow),
-            Form::Filtered { entry, filters } => {
-                let frame = Frame {
-                    parent: runtime,
-                    entry: entry
-                        .try_evaluate(runtime)
-                        .unwrap_or(ValueCow::Owned(LiquidValue::Nil)),
-                };
-                from_cow(filters.evaluate(&frame)?)
-            }
-            Form::Strict(chain) => from_cow(chain.evaluate(runtime)?),
+            Form::Plain(value) if self.strict => from_cow(value.evaluate(runtime)?),
+            Form::Plain(value) => match value.try_evaluate(runtime) {
+                Some(value) => from_cow(value),
+                None => {
+                    if let Expression::Variable(variable) = value {
+                        let path = variable.to_string();
+                        frame.note_root(path.split(['.', '[']).next().unwrap_or_default());
+                    }
+                    Value::Nil
+                }
+            },
+            Form::Filtered(chain) if self.strict => from_cow(chain.evaluate(runtime)?),
+            Form::Filtered(chain) => from_cow(chain.evaluate(&frame)?),
         };
-        Ok(Evaluated::Computed(value))
+        Ok(Evaluated::Computed {
+            value,
+            unknown: frame.unknown.into_inner(),
+        })
     }
 }
 
-/// What a tag stores.
-pub(super) enum Evaluated<'s> {
-    /// Neither blank nor beyond any rule, with its stored form.
-    Literal(&'s Value, &'s StoredValue),
-    Computed(Value),
-}
-
 impl Form {
-    fn literal(entry: &Expression) -> Option<Self> {
-        let Expression::Literal(literal) = entry else {
-            return None;
-        };
-        let value = Value::from_view(literal);
-        let plain = !value.is_blank() && value.check("").is_ok();
-        plain.then(|| {
-            let stored = StoredValue::from(&value);
-            Self::Literal(value, stored)
-        })
+    fn literal(literal: LiquidValue) -> Self {
+        let value = Value::from_view(&literal);
+        if value.is_blank() || value.check("").is_err() {
+            // Settled when it is rendered, as every other value is.
+            return Self::Plain(Expression::Literal(literal));
+        }
+        let stored = StoredValue::from(&value);
+        Self::Literal(value, stored)
     }
 }
 
@@ -123,35 +110,25 @@ fn from_cow(value: ValueCow<'_>) -> Value {
     }
 }
 
-/// Parses a piece of a tag's markup by itself.
-fn reparse<T>(text: &str, take: impl FnOnce(Tag<'_>) -> Result<T>) -> Result<T> {
-    take(Tag::new(&format!("{{% session {text} %}}"))?)
-}
-
-/// Where the filters begin: names hold no `|`, only texts do.
-fn first_pipe(text: &str) -> Option<usize> {
-    let mut quote = None;
-    text.char_indices().find_map(|(at, c)| {
-        match (quote, c) {
-            (None, '|') => return Some(at),
-            (None, '\'' | '"') => quote = Some(c),
-            (Some(open), _) if open == c => quote = None,
-            _ => {}
-        }
-        None
-    })
-}
-
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// The runtime with [`ENTRY`] in front, in which every unknown variable is nil.
+/// A runtime in which every unknown variable is nil.
 struct Frame<'r> {
     parent: &'r dyn Runtime,
-    entry: ValueCow<'r>,
+    unknown: RefCell<Option<KString>>,
+}
+
+impl Frame<'_> {
+    fn note_root(&self, root: &str) {
+        if self.parent.try_get(&[ScalarCow::new(root)]).is_none() {
+            let mut unknown = self.unknown.borrow_mut();
+            unknown.get_or_insert_with(|| KString::from_ref(root));
+        }
+    }
 }
 
 impl Runtime for Frame<'_> {
@@ -168,16 +145,16 @@ impl Runtime for Frame<'_> {
     }
 
     fn try_get(&self, path: &[ScalarCow<'_>]) -> Option<ValueCow<'_>> {
-        match path {
-            [root] if root.to_kstr() == ENTRY => Some(ValueCow::Borrowed(self.entry.as_view())),
-            _ => self.parent.try_get(path),
-        }
+        self.parent.try_get(path)
     }
 
     fn get(&self, path: &[ScalarCow<'_>]) -> Result<ValueCow<'_>> {
-        // Owned, as the engine gives it to filters.
-        let value = self.try_get(path).map(ValueCow::into_owned);
-        Ok(ValueCow::Owned(value.unwrap_or_default()))
+        Ok(self.try_get(path).unwrap_or_else(|| {
+            if let [root, ..] = path {
+                self.note_root(&root.to_kstr());
+            }
+            ValueCow::Owned(LiquidValue::Nil)
+        }))
     }
 
     fn set_global(&self, name: KString, value: LiquidValue) -> Option<LiquidValue> {

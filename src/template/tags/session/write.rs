@@ -53,7 +53,10 @@ impl Renderable for Block {
         write(
             runtime,
             &self.key,
-            Evaluated::Computed(Value::String(text)),
+            Evaluated::Computed {
+                value: Value::String(text),
+                unknown: None,
+            },
             trace,
         )
     }
@@ -83,8 +86,16 @@ fn write(
 fn store(session: &Session, key: &KString, value: Evaluated<'_>) -> Result<(), Error> {
     match value {
         Evaluated::Literal(value, stored) => session.write_stored(key, value, stored.clone()),
-        Evaluated::Computed(value) if value.is_blank() => session.remove(key).map(drop),
-        Evaluated::Computed(value) => session.write(key, value),
+        Evaluated::Computed { value, unknown } => {
+            if let Some(variable) = unknown {
+                session.note_unknown_variable(key, &variable);
+            }
+            if value.is_blank() {
+                session.remove(key).map(drop)
+            } else {
+                session.write(key, value)
+            }
+        }
     }
 }
 

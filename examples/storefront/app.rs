@@ -1,0 +1,259 @@
+//! The site as a router of axum.
+
+#[path = "app/options.rs"]
+pub(crate) mod options;
+#[path = "app/site.rs"]
+mod site;
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, COOKIE};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use liquid::model::{Object, Value};
+use liquid::object;
+use liquid_session::clock::{Clock as _, SystemClock};
+use liquid_session::http::SessionLayer;
+use liquid_session::{Error, Session, Sessions};
+use tokio::net::TcpListener;
+
+use site::{Folder, Page};
+
+/// The templates, and the sessions they run in.
+#[derive(Clone)]
+pub(crate) struct Shop {
+    folder: Arc<Folder>,
+    sessions: Sessions,
+}
+
+/// What came in the query of a `GET` or the form of a `POST`.
+type Params = BTreeMap<String, String>;
+
+impl Shop {
+    pub(crate) fn open(
+        site: &Path,
+        sessions: Sessions,
+    ) -> Result<Self, Box<dyn StdError + Send + Sync>> {
+        let folder = Arc::new(Folder::open(site)?);
+        Ok(Self { folder, sessions })
+    }
+
+    /// Every page of the folder is a route. In Rust is only what a template can't do, and must not
+    /// be able to: signing in and out, and looking after the other sessions of a user.
+    ///
+    /// Nothing here looks for forged requests (CSRF): that is the host's duty. This one relies on
+    /// `SameSite=Lax`, with which a browser sends no cookie along when another site posts a form,
+    /// and takes whatever matters by `POST` only.
+    pub(crate) fn routes(&self) -> Router {
+        Router::new()
+            .route("/account", get(account))
+            .route("/sign-in", post(sign_in))
+            .route("/sign-out", post(sign_out))
+            .route("/sign-out-elsewhere", post(sign_out_elsewhere))
+            .fallback(page)
+            .with_state(self.clone())
+    }
+
+    /// Serves these routes until `stop` is over, and then what is being answered.
+    pub(crate) async fn serve(
+        self,
+        routes: Router,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let app = routes
+            .layer(SessionLayer::new(self.sessions.clone()))
+            // Routed after the layer: whoever asks whether the server is well has no session.
+            .route("/healthz", get(async || "ok"))
+            // The layer knows the proxies of `trusted_proxies` by the address of the peer.
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let sweeping = tokio::spawn(sweep(self.sessions));
+        let served = axum::serve(listener, app).with_graceful_shutdown(stop);
+        let served = served.await;
+        sweeping.abort();
+        served
+    }
+
+    fn page(&self, method: &str, path: &str) -> Result<Option<Arc<Page>>, Failure> {
+        let site = self.folder.site().map_err(Failure)?;
+        Ok(site.page(method, path))
+    }
+}
+
+/// Any page of the folder.
+async fn page(
+    State(shop): State<Shop>,
+    session: Session,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    Form(params): Form<Params>,
+) -> Result<Response, Failure> {
+    let method = if method == Method::HEAD {
+        Method::GET
+    } else {
+        method
+    };
+    let (status, page) = match shop.page(method.as_str(), uri.path())? {
+        Some(page) => (StatusCode::OK, page),
+        None => match shop.page("get", "/404")? {
+            Some(page) => (StatusCode::NOT_FOUND, page),
+            None => return Ok(StatusCode::NOT_FOUND.into_response()),
+        },
+    };
+    let mut context = context(uri.path(), params);
+    // Whether, and no more: the secret is nobody's to see.
+    let came_with_cookie = has_cookie(&headers, shop.sessions.config().cookie_name());
+    context.insert("came_with_cookie".into(), Value::scalar(came_with_cookie));
+
+    // The page may run more than once: if another request has changed meanwhile what it read, it
+    // runs on what is there now. So the templates can count and move things about as if they were
+    // alone.
+    let shown = page.clone();
+    let html = session
+        .render_page(move |session| shown.render(session, &context))
+        .await?;
+
+    let answer = match &page.front.redirect_to {
+        Some(to) => Redirect::to(to).into_response(),
+        None => (status, [(CONTENT_TYPE, page.content_type())], html).into_response(),
+    };
+    Ok(answer)
+}
+
+/// The page about who is signed in, and where.
+async fn account(
+    State(shop): State<Shop>,
+    session: Session,
+    Form(params): Form<Params>,
+) -> Result<Response, Failure> {
+    let Some(page) = shop.page("get", "/account")? else {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    };
+    let mut context = context("/account", params);
+    let shown = page.clone();
+    let html = session
+        .render_page(move |session| {
+            let (here, now) = (session.id()?, SystemClock.now());
+            let siblings = session.user_sessions()?.into_iter().map(|sibling| {
+                Value::Object(object!({
+                    "id": sibling.id.to_string(),
+                    "minutes": (now - sibling.created).as_secs() / 60,
+                    "here": here == Some(sibling.id),
+                }))
+            });
+            context.insert("sessions".into(), Value::array(siblings));
+            shown.render(session, &context)
+        })
+        .await?;
+    Ok(([(CONTENT_TYPE, page.content_type())], html).into_response())
+}
+
+/// Any name will do here. A real site would ask for more.
+///
+/// Signing in gives the session a new secret, so that nobody who knew the old one comes along.
+async fn sign_in(session: Session, Form(params): Form<Params>) -> Result<Redirect, Failure> {
+    let name = params.get("name").map_or("", |name| name.trim());
+    let name: String = name.chars().take(40).collect();
+    session
+        .render_page(move |session| {
+            if name.is_empty() {
+                return session.set("flash", "Please tell us a name.");
+            }
+            session.login(&name)?;
+            // For the templates to greet. Who is signed in, `Session::user` says.
+            session.set("user_name", &name)?;
+            session.set("flash", format!("Welcome, {name}."))
+        })
+        .await?;
+    Ok(Redirect::to("/account"))
+}
+
+async fn sign_out(session: Session) -> Result<Redirect, Failure> {
+    session.render_page(Session::logout).await?;
+    Ok(Redirect::to("/account"))
+}
+
+async fn sign_out_elsewhere(session: Session) -> Result<Redirect, Failure> {
+    session
+        .render_page(|session| {
+            let others = session.revoke_others()?;
+            session.set("flash", format!("Other places signed out: {others}."))
+        })
+        .await?;
+    Ok(Redirect::to("/account"))
+}
+
+/// What templates see under `context`, beside the session.
+fn context(path: &str, params: Params) -> Object {
+    let params: Object = params
+        .into_iter()
+        .map(|(name, value)| (name.into(), Value::scalar(value)))
+        .collect();
+    object!({
+        "location": { "pathname": path },
+        "params": params,
+    })
+}
+
+fn has_cookie(headers: &HeaderMap, name: &str) -> bool {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split("; "))
+        .any(|cookie| cookie.split_once('=').is_some_and(|(own, _)| own == name))
+}
+
+/// Removes expired sessions, every minute.
+async fn sweep(sessions: Sessions) {
+    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        minute.tick().await;
+        let sessions = sessions.clone();
+        let swept = tokio::task::spawn_blocking(move || sessions.sweep(10_000)).await;
+        if let Ok(Err(error)) = swept {
+            log(&error);
+        }
+    }
+}
+
+/// What went wrong, for the log; visitors learn no more than that something did.
+struct Failure(Box<dyn StdError + Send + Sync>);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        log(&*self.0);
+        let text = "Something went wrong. The server's log says what.";
+        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+    }
+}
+
+/// The error, and those of its causes that say something else.
+pub(crate) fn log(error: &dyn StdError) {
+    let mut said = error.to_string();
+    eprintln!("error: {said}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if text.trim_end() != said {
+            eprintln!("  because: {text}");
+        }
+        said = text;
+        cause = error.source();
+    }
+}

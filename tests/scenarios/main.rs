@@ -1,0 +1,128 @@
+//! Every scenario of `fixtures/scenarios`, on every store of this crate: as its file expects, and with
+//! the results of its snapshot.
+#![allow(clippy::unwrap_used)]
+
+#[cfg(feature = "redis")]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+#[cfg(feature = "redis")]
+#[path = "../support/redis_store.rs"]
+mod redis_store;
+
+mod runner;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use liquid_session::MemoryStore;
+use liquid_session::store::SessionStore;
+use liquid_session::testing::scenario::{Played, Scenario, SetCookie};
+
+#[test]
+fn memory() {
+    play(MemoryStore::new);
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn redb() {
+    play(|| {
+        let folder = tempfile::tempdir().unwrap();
+        liquid_session::store::RedbStore::open(folder.path().join("sessions.redb")).unwrap()
+    });
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn redis() {
+    play(redis_store::Served::new);
+}
+
+fn play<S: SessionStore>(store: impl Fn() -> S) {
+    insta::with_settings!({
+        snapshot_path => "../snapshots",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        // Fails if it finds no file.
+        insta::glob!("../../fixtures/scenarios", "**/*.yml", |path| {
+            let report = Scenario::from_file(path).unwrap().run(store()).unwrap();
+            assert_eq!(report.failed(), 0, "{report}");
+            let requests: String = report.requests().iter().map(summary).collect();
+            insta::assert_snapshot!("scenario", without_uuids(&requests));
+        });
+    });
+}
+
+/// The result of a request, without what is as usual: no load, no write, no cookie, an empty session.
+fn summary(request: &Played) -> String {
+    let mut text = format!("#{}", request.index);
+    for (what, count) in [("loads", request.loads), ("writes", request.writes)] {
+        if count > 0 {
+            write!(text, "  {what}: {count}").unwrap();
+        }
+    }
+    if request.cookie != SetCookie::None {
+        write!(text, "  cookie: {}", request.cookie).unwrap();
+    }
+    text.push('\n');
+    for (what, content) in [("output", &request.output), ("error", &request.error)] {
+        // As for `expect`, one newline at the end means nothing.
+        match content
+            .as_ref()
+            .map(|text| text.strip_suffix('\n').unwrap_or(text))
+        {
+            Some(content) if content.contains('\n') => {
+                writeln!(text, "  {what}:").unwrap();
+                for line in content.split('\n') {
+                    writeln!(text, "  |{line}").unwrap();
+                }
+            }
+            Some(content) if !content.is_empty() => {
+                writeln!(text, "  {what}: {content}").unwrap();
+            }
+            _ => {}
+        }
+    }
+    if !request.session.is_empty() {
+        let session = serde_json::to_string(&request.session).unwrap();
+        writeln!(text, "  session: {session}").unwrap();
+    }
+    text
+}
+
+/// Replaces UUIDs, which are random.
+fn without_uuids(text: &str) -> String {
+    let mut text = text.to_owned();
+    let mut at = 0;
+    while at + 36 <= text.len() {
+        if text.get(at..at + 36).is_some_and(is_uuid) {
+            text.replace_range(at..at + 36, "<uuid>");
+        }
+        at += 1;
+    }
+    text
+}
+
+fn is_uuid(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok()
+}
+
+/// A scenario that was removed or renamed takes its snapshot along.
+#[test]
+fn every_snapshot_has_its_scenario() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(root.join("tests/snapshots")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(scenario) = name
+            .strip_prefix("scenario@")
+            .and_then(|name| name.strip_suffix(".snap"))
+        else {
+            continue;
+        };
+        let path = root
+            .join("fixtures/scenarios")
+            .join(scenario.replace("__", "/"));
+        assert!(path.exists(), "{name} has no scenario");
+    }
+}

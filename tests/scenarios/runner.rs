@@ -1,0 +1,361 @@
+//! The scenario runner and its command: their messages when a scenario fails, or can't be read.
+
+#[path = "../../examples/scenario.rs"]
+mod example;
+
+use std::path::PathBuf;
+
+use liquid_session::MemoryStore;
+use liquid_session::testing::scenario::Scenario;
+
+use example::command;
+
+/// A folder of its own for a test, gone when the test is.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("scenario-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Exit status, standard output, standard error; with `DIR` for the folder.
+    fn run(&self, options: &[&str]) -> (u8, String, String) {
+        let folder = self.0.to_str().unwrap();
+        let arguments = options.iter().copied().chain([folder]);
+        let (status, out, err) = run(arguments);
+        (
+            status,
+            out.replace(folder, "DIR"),
+            err.replace(folder, "DIR"),
+        )
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run<'a>(arguments: impl IntoIterator<Item = &'a str>) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = command(arguments, &mut out, &mut err).unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status, text(out), text(err))
+}
+
+const GOOD: &str = "about: counts\nrequests:\n  - page: \"{% session n = 1 %}one\"\n    expect: one\n  - page: \"{{ context.session.n }}\"\n    expect: \"1\"\n";
+
+#[test]
+fn one_line_per_request_and_a_summary() {
+    let folder = Folder::new("good")
+        .with("b.yml", GOOD)
+        .with("a/deep/c.yaml", GOOD)
+        .with("notes.txt", "no scenario");
+    let (status, out, err) = folder.run(&[]);
+    assert_eq!(
+        out,
+        "ok DIR/a/deep/c.yaml #1\nok DIR/a/deep/c.yaml #2\nok DIR/b.yml #1\nok DIR/b.yml #2\n4 passed, 0 failed\n"
+    );
+    assert_eq!((status, err.as_str()), (0, ""));
+}
+
+#[test]
+fn a_broken_expectation_is_status_1_with_a_diff() {
+    let broken = "about: lists\nrequests:\n  - page: \"a\\nb\\nc\\n\"\n    expect: \"a\\nB\\nc\"\n  - page: x\n";
+    let (status, out, _) = Folder::new("broken").with("a.yml", broken).run(&[]);
+    assert_eq!(
+        out,
+        "FAILED DIR/a.yml #1: lists\n    expect (- expected, + found):\n     a\n    -B\n    +b\n     c\nok DIR/a.yml #2\n1 passed, 1 failed\n"
+    );
+    assert_eq!(status, 1);
+}
+
+#[test]
+fn every_kind_of_expectation_can_fail() {
+    for (request, problem) in [
+        ("{page: a, expect: b}", "-b\n    +a"),
+        ("{page: a, expect: \"a\\n\\n\"}", "expect (-"),
+        (
+            "{page: '{{ nope }}'}",
+            "unexpected error:\n    liquid: Unknown variable",
+        ),
+        (
+            "{page: '{{ nope }}', expect: '', expect_error: nope}",
+            "there is no output",
+        ),
+        (
+            "{page: a, expect_error: limit}",
+            "expected a failure with `limit`, found none",
+        ),
+        (
+            "{page: '{{ nope }}', expect_error: limit}",
+            "-limit\n    +liquid: Unknown variable",
+        ),
+        (
+            "{page: secret, expect_not: secret}",
+            "`secret` is in the output",
+        ),
+        (
+            "{page: '{{ secret }}', expect_error: Unknown, expect_not: secret}",
+            "`secret` is in the error",
+        ),
+        (
+            "{page: '{% session a = 1 %}', expect_session: {}}",
+            "+  \"a\": 1",
+        ),
+        (
+            "{page: '{% session a = 1 %}', expect_session: {a: 1.0}}",
+            "-  \"a\": 1.0\n    +  \"a\": 1",
+        ),
+        (
+            "{page: '{% session a = 1 %}', expect_session: {a: '1'}}",
+            "-  \"a\": \"1\"",
+        ),
+        (
+            "{page: a, expect_loads: 1}",
+            "expect_loads: expected 1, found 0",
+        ),
+        (
+            "{page: a, expect_writes: 1}",
+            "expect_writes: expected 1, found 0",
+        ),
+        (
+            "{page: a, expect_cookie: set}",
+            "expect_cookie: expected set, found none",
+        ),
+        (
+            "{page: a, expect_cookie: removed}",
+            "expect_cookie: expected removed, found none",
+        ),
+        (
+            "{page: '{% session a = 1 %}', expect_cookie: none}",
+            "expect_cookie: expected none, found set",
+        ),
+    ] {
+        let scenario =
+            Scenario::from_yaml(&format!("{{about: x, requests: [{request}]}}")).unwrap();
+        let report = scenario.run(MemoryStore::new()).unwrap();
+        assert_eq!(report.failed(), 1, "{request}");
+        assert!(report.to_string().contains(problem), "{request}: {report}");
+    }
+}
+
+#[test]
+fn one_final_newline_means_nothing() {
+    let yaml = "about: x\nrequests:\n  - page: |\n      a\n    expect: a\n  - page: a\n    expect: |\n      a\n";
+    let report = Scenario::from_yaml(yaml).unwrap().run(MemoryStore::new());
+    assert_eq!(report.unwrap().passed(), 2);
+}
+
+#[test]
+fn json_is_one_object_per_request() {
+    let (status, out, err) = Folder::new("json").with("a.yml", GOOD).run(&["--json"]);
+    assert_eq!(
+        out,
+        "{\"file\":\"DIR/a.yml\",\"index\":1,\"output\":\"one\",\"error\":null,\"session\":{\"n\":1},\"loads\":0,\"writes\":1,\"cookie\":\"set\",\"passed\":true}\n\
+         {\"file\":\"DIR/a.yml\",\"index\":2,\"output\":\"1\",\"error\":null,\"session\":{\"n\":1},\"loads\":1,\"writes\":0,\"cookie\":\"none\",\"passed\":true}\n"
+    );
+    assert_eq!((status, err.as_str()), (0, "2 passed, 0 failed\n"));
+}
+
+#[test]
+fn what_can_t_be_read_is_status_2_and_nothing_is_played() {
+    let unknown = "about: a typo\nrequests:\n  - page: a\n    expct: a\n";
+    let folder = Folder::new("unreadable")
+        .with("a.yml", GOOD)
+        .with("b.yml", unknown)
+        .with("c.yml", "about: [\n");
+    let (status, out, err) = folder.run(&[]);
+    assert_eq!((status, out.as_str()), (2, ""));
+    let lines: Vec<_> = err.lines().collect();
+    assert_eq!(lines.len(), 2, "{err}");
+    assert!(
+        lines[0].starts_with("DIR/b.yml: unknown field `expct`, expected one of page, file,"),
+        "{err}"
+    );
+    assert!(lines[0].ends_with("at line 4, column 5"), "{err}");
+    assert!(lines[1].starts_with("DIR/c.yml: "), "{err}");
+}
+
+#[test]
+fn no_file_is_status_2() {
+    let empty = Folder::new("empty").with("notes.txt", "no scenario");
+    let (status, out, err) = empty.run(&[]);
+    assert_eq!(
+        (status, out.as_str(), err.as_str()),
+        (
+            2,
+            "",
+            "DIR: expected scenarios (*.yml, *.yaml), found none\n"
+        )
+    );
+    // Also beside a folder that has some.
+    let good = Folder::new("beside").with("a.yml", GOOD);
+    assert_eq!(good.run(&[empty.0.to_str().unwrap()]).0, 2);
+    assert_eq!(good.run(&[empty.0.join("none.yml").to_str().unwrap()]).0, 2);
+}
+
+#[test]
+fn wrong_commands_are_status_2() {
+    for (arguments, problem) in [
+        (&[][..], "expected files or folders"),
+        (
+            &["--store", "paper", "x"][..],
+            "this build has no store `paper`, it has: memory",
+        ),
+        (&["x", "--store"][..], "expected a name after `--store`"),
+        (&["--jsn", "x"][..], "unknown option `--jsn`"),
+    ] {
+        let (status, out, err) = run(arguments.iter().copied());
+        assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}");
+        assert!(err.contains(problem), "{arguments:?}: {err}");
+    }
+    let (status, out, _) = run(["--help"]);
+    assert_eq!(status, 0);
+    assert!(out.contains("usage: scenario"), "{out}");
+}
+
+#[test]
+fn mistakes_are_told_with_line_and_column() {
+    for (yaml, problem) in [
+        ("requests:\n  - page: a\n", "missing field `about`"),
+        ("about: a\nrequests: []\n", "one request or more"),
+        (
+            "about: a\nrequests:\n  - layout: b\n",
+            "a request needs its template",
+        ),
+        (
+            "about: a\nrequests:\n  - {page: b, file: c}\n",
+            "found both",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    layout: c\n",
+            "unknown layout `c`",
+        ),
+        (
+            "about: a\nrequests:\n  - file: none.liquid\n",
+            "the page `none.liquid` can't be read",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    expect:\n",
+            "found none: write \"\"",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    wait: 5 minutes\n",
+            "found `5 minutes`",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    wait: 5\n",
+            "found `5`",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    https: no\n",
+            "boolean",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    expect_cookie: sent\n",
+            "unknown variant `sent`, expected one of set, removed, none",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    expect_loads: -1\n",
+            "u64",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    page: c\n",
+            "duplicate",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    globals: [c]\n",
+            "map",
+        ),
+        (
+            "about: a\nsessions: {timeout_minute: 5}\nrequests:\n  - page: b\n",
+            "did you mean `timeout_minutes`?",
+        ),
+        (
+            "about: a\nsessions: {timeout_minutes: 0}\nrequests:\n  - page: b\n",
+            "must be 1 or more",
+        ),
+        (
+            "about: a\nrequests:\n  - page: {{ b }}\n",
+            "a template needs quotes around it, or lines of its own after `|` at line 3, column 11",
+        ),
+        (
+            "about: a\nrequests:\n  - page: {% session b = 1 %}\n",
+            "a template needs quotes around it",
+        ),
+        (
+            "about: a\npartial: {}\nrequests:\n  - page: b\n",
+            "unknown field `partial`",
+        ),
+    ] {
+        let error = Scenario::from_yaml(yaml).unwrap_err().to_string();
+        assert!(error.contains(" at line "), "{yaml}{error}");
+        assert!(error.contains(problem), "{yaml}{error}");
+    }
+}
+
+#[test]
+fn plain_scalars_follow_the_core_schema_of_yaml_1_2() {
+    let yaml = "about: x\nrequests:\n  - page: \"{{ v | json }}\"\n    globals: {v: [no, on, y, True, 1_000, 2026-01-02, 12:30:00, ~, 0x1f, 1.0]}\n    expect: '[\"no\",\"on\",\"y\",true,\"1_000\",\"2026-01-02\",\"12:30:00\",null,31,1.0]'\n";
+    let report = Scenario::from_yaml(yaml)
+        .unwrap()
+        .run(MemoryStore::new())
+        .unwrap();
+    assert_eq!(report.failed(), 0, "{report}");
+}
+
+#[test]
+fn the_example_of_the_documentation_comes_as_expected() {
+    let source = include_str!("../../src/testing/scenario.rs");
+    let lines = source.lines().skip_while(|line| *line != "//! ```yaml");
+    let yaml: String = lines
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| format!("{}\n", line.strip_prefix("//! ").unwrap()))
+        .collect();
+    let report = Scenario::from_yaml(&yaml)
+        .unwrap()
+        .run(MemoryStore::new())
+        .unwrap();
+    assert_eq!((report.passed(), report.failed()), (2, 0), "{report}");
+}
+
+/// In a store that is full, a page renders and its commit fails.
+#[test]
+fn a_commit_that_fails_is_the_request_s_error() {
+    let yaml = "
+about: there is room for one session
+requests:
+  - {browser: first, page: '{% session a = 1 %}', expect_cookie: set}
+  - browser: second
+    page: '{% session a = 2 %}rendered'
+    expect_error: the session store is full
+    expect_session: {}
+    expect_writes: 0
+    expect_cookie: none
+  - browser: third
+    cookie: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+    logout: true
+    page: '{% session a = 3 %}'
+    expect_error: the session store is full
+    expect_cookie: removed
+";
+    let report = Scenario::from_yaml(yaml)
+        .unwrap()
+        .run(MemoryStore::with_capacity(1))
+        .unwrap();
+    assert_eq!(report.failed(), 0, "{report}");
+    assert_eq!(report.requests()[1].output, None, "nobody gets to see it");
+}

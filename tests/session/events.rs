@@ -1,0 +1,290 @@
+//! The table of events in the guide, and what is really emitted: the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use liquid_session::clock::{ManualClock, Timestamp};
+use liquid_session::config::SensitiveData;
+use liquid_session::store::{
+    Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
+};
+use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/observability.md");
+
+/// Level and message.
+type Name = (String, String);
+
+/// The fields that an event always has, and those that it may have.
+#[derive(Debug, Default, PartialEq)]
+struct Fields {
+    always: BTreeSet<String>,
+    sometimes: BTreeSet<String>,
+}
+
+/// The rows of the table under a heading of the guide.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(GUIDE).unwrap();
+    let (_, section) = text.split_once(&format!("# {heading}\n")).unwrap();
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells = row.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    })
+    .collect()
+}
+
+fn documented() -> BTreeMap<Name, Fields> {
+    let event = |row: &Vec<String>| {
+        let mut fields = Fields::default();
+        for field in row[2].split(", ").filter(|field| !field.is_empty()) {
+            let name = field.trim_end_matches('?').trim_matches('`').to_owned();
+            match field.ends_with('?') {
+                true => fields.sometimes.insert(name),
+                false => fields.always.insert(name),
+            };
+        }
+        (
+            (row[0].trim_matches('`').to_owned(), row[1].clone()),
+            fields,
+        )
+    };
+    table("Events").iter().map(event).collect()
+}
+
+/// Every event that was emitted: its name, and its fields with what was in them.
+#[derive(Clone, Default)]
+struct Emitted(Arc<Mutex<Vec<Event>>>);
+
+type Event = (Name, BTreeMap<String, String>);
+
+impl<S: tracing::Subscriber> Layer<S> for Emitted {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let mut fields = Values::default();
+        event.record(&mut fields);
+        assert_eq!(event.metadata().target(), "liquid_session");
+        let message = fields.0.remove("message").unwrap();
+        let name = (event.metadata().level().to_string(), message);
+        self.0.lock().unwrap().push((name, fields.0));
+    }
+}
+
+#[derive(Default)]
+struct Values(BTreeMap<String, String>);
+
+impl Visit for Values {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+impl Emitted {
+    /// What all events of a name have in common, and what only some of them have.
+    fn summary(&self) -> BTreeMap<Name, Fields> {
+        let mut seen: BTreeMap<Name, Vec<BTreeSet<String>>> = BTreeMap::new();
+        for (name, fields) in &*self.0.lock().unwrap() {
+            let fields = fields.keys().cloned().collect();
+            seen.entry(name.clone()).or_default().push(fields);
+        }
+        seen.into_iter()
+            .map(|(name, all)| {
+                let any: BTreeSet<_> = all.iter().flatten().cloned().collect();
+                let everywhere = |field: &String| all.iter().all(|one| one.contains(field));
+                let (always, sometimes) = any.into_iter().partition(everywhere);
+                (name, Fields { always, sometimes })
+            })
+            .collect()
+    }
+
+    fn values(&self, message: &str, field: &str) -> Vec<String> {
+        let all = self.0.lock().unwrap();
+        all.iter()
+            .filter(|((_, text), _)| text == message)
+            .filter_map(|(_, fields)| fields.get(field).cloned())
+            .collect()
+    }
+}
+
+/// Commits, and gives the new cookie.
+fn stored(session: &Session) -> String {
+    session.commit().unwrap().secret().unwrap().expose()
+}
+
+fn begin(sessions: &Sessions) -> String {
+    let session = sessions.open(None);
+    session.set("color", "dark").unwrap();
+    stored(&session)
+}
+
+fn sign_in(sessions: &Sessions, cookie: &str) -> String {
+    let session = sessions.open(Some(cookie));
+    session.login("alice").unwrap();
+    stored(&session)
+}
+
+/// Each event of the guide, and those with a field that may be missing both with it and without.
+fn drive_all(sessions: &Sessions, clock: &ManualClock) {
+    let cookie = sign_in(sessions, &begin(sessions));
+    let foreign = sessions.open(Some(&cookie));
+    foreign.only_for("bob").unwrap();
+    assert_eq!(foreign.get("color").unwrap(), None);
+
+    let page = sessions.open(Some(&cookie));
+    let rival = sessions.open(Some(&cookie));
+    let mut first = true;
+    let done = page.transaction(|page| {
+        page.increment("n", 1)?;
+        if std::mem::take(&mut first) {
+            rival.increment("n", 1)?;
+            let _ = rival.commit()?;
+        }
+        Ok::<_, Error>(())
+    });
+    assert!(done.is_ok());
+
+    let session = sessions.open(None);
+    session.set("note", "4111111111111111").unwrap();
+    session.set("5555555555554444", "a").unwrap();
+
+    // Ended by somebody who has looked into it, and by somebody who has not.
+    let slow = sessions.open(Some(&cookie));
+    slow.set("slow", 1).unwrap();
+    let leaving = sessions.open(Some(&cookie));
+    leaving.get("color").unwrap();
+    leaving.logout().unwrap();
+    sessions.open(Some(&begin(sessions))).logout().unwrap();
+    let _ = slow.commit().unwrap();
+    // The handle of what is gone is not known any more.
+    slow.set("slow", 2).unwrap();
+    let _ = slow.commit().unwrap();
+    sessions.open(Some(&cookie)).get("color").unwrap();
+
+    sign_in(sessions, &begin(sessions));
+    assert_eq!(sessions.revoke("alice", Revoke::All).unwrap(), 1);
+    begin(sessions);
+    clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
+    assert!(sessions.sweep(10).unwrap() > 0);
+}
+
+/// A store that can't be reached, which has a cause; and one that is full, which has none.
+fn fail() {
+    let full = Sessions::new(MemoryStore::with_capacity(0), SessionConfig::default());
+    let session = full.open(None);
+    session.set("a", 1).unwrap();
+    session.commit().unwrap_err();
+    let down = Sessions::new(Down, SessionConfig::default());
+    let forged = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    down.open(Some(forged)).get("a").unwrap_err();
+}
+
+struct Down;
+
+impl Down {
+    fn error<T>() -> Result<T, Error> {
+        Err(Error::with_source(
+            ErrorKind::Unavailable,
+            "the session store can't be reached",
+            "refused",
+        ))
+    }
+}
+
+impl SessionStore for Down {
+    fn load(&self, _: &StoreKey, _: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+        Self::error()
+    }
+
+    fn commit(&self, _: &StoreKey, _: &Change, _: Timestamp) -> Result<Committed, Error> {
+        Self::error()
+    }
+
+    fn touch(&self, _: &StoreKey, _: Timestamp) -> Result<bool, Error> {
+        Self::error()
+    }
+
+    fn destroy(&self, _: &StoreKey) -> Result<bool, Error> {
+        Self::error()
+    }
+
+    fn user_sessions(&self, _: &str, _: Timestamp) -> Result<Vec<SessionInfo>, Error> {
+        Self::error()
+    }
+
+    fn revoke(&self, _: &str, _: Revoke, _: Timestamp) -> Result<usize, Error> {
+        Self::error()
+    }
+
+    fn sweep(&self, _: Timestamp, _: usize) -> Result<usize, Error> {
+        Self::error()
+    }
+
+    fn scan(
+        &self,
+        _: Timestamp,
+        _: &mut dyn FnMut(&StoreKey, &Record) -> bool,
+    ) -> Result<(), Error> {
+        Self::error()
+    }
+}
+
+#[test]
+fn the_guide_lists_what_is_emitted() {
+    let emitted = Emitted::default();
+    let subscriber = tracing_subscriber::registry().with(emitted.clone());
+    let clock = ManualClock::new();
+    let config = SessionConfig::builder()
+        .sensitive_data(SensitiveData::Warn)
+        .build()
+        .unwrap();
+    let sessions = Sessions::new(MemoryStore::new(), config).with_clock(clock.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        drive_all(&sessions, &clock);
+        fail();
+    });
+    assert_eq!(emitted.summary(), documented());
+
+    // A handle is a handle: the same one from the first event to the last.
+    let created = emitted.values("session created", "session");
+    let renewed = emitted.values("session renewed: its old secret is dead", "session");
+    assert_eq!(created[0], renewed[0]);
+    assert_eq!(created[0].len(), 36, "not a public handle");
+    assert_eq!(
+        emitted.values("sensitive data in a session", "key"),
+        ["note"]
+    );
+    assert_eq!(emitted.values("sessions of a user revoked", "count"), ["1"]);
+}
+
+#[test]
+fn the_guide_lists_every_counter() {
+    let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    let text = format!("{:?}", sessions.counters());
+    let fields = text
+        .trim_start_matches("Counters { ")
+        .trim_end_matches(" }");
+    let fields: Vec<_> = fields
+        .split(", ")
+        .map(|field| format!("`{}`", field.split_once(": ").unwrap().0))
+        .collect();
+    let rows = table("Counters");
+    let listed: Vec<_> = rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(fields, listed);
+    let text = std::fs::read_to_string(GUIDE).unwrap();
+    for field in fields {
+        let name = field.trim_matches('`');
+        let line = format!("(\"{name}\", counters.{name})");
+        assert!(text.contains(&line), "the example leaves out {name}");
+    }
+}

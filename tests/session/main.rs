@@ -1,0 +1,15 @@
+//! What a session promises to the program that embeds the crate: settings, events, limits, and what a
+//! model of it says.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[cfg(feature = "redis")]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+
+mod config;
+mod counters;
+#[cfg(feature = "tracing")]
+mod events;
+mod model;
+mod security;
+mod sensitive;

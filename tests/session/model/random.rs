@@ -1,0 +1,86 @@
+//! Long random sequences of three requests at once.
+
+use liquid_session::Value;
+use proptest::prelude::*;
+
+use super::scene::Scene;
+use super::world::{Key, Op, User};
+
+fn key() -> impl Strategy<Value = Key> {
+    prop_oneof![Just("a"), Just("b"), Just("list")]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => (0..5i64).prop_map(Value::from),
+        1 => Just(Value::from("text")),
+        1 => Just(Value::from(vec![1])),
+    ]
+}
+
+fn simple() -> impl Strategy<Value = Op> {
+    let user = prop_oneof![Just::<User>("u1"), Just("u2")];
+    prop_oneof![
+        4 => key().prop_map(Op::Get),
+        1 => Just(Op::Entries),
+        4 => (key(), value()).prop_map(|(key, value)| Op::Set(key, value)),
+        2 => key().prop_map(Op::Remove),
+        1 => Just(Op::Clear),
+        3 => (key(), 1..4i64).prop_map(|(key, by)| Op::Increment(key, by)),
+        3 => (key(), value()).prop_map(|(key, item)| Op::Append(key, item)),
+        3 => key().prop_map(Op::Take),
+        1 => Just(Op::Renew),
+        1 => user.prop_map(Op::Login),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let rival = proptest::option::of((key(), value()));
+    prop_oneof![
+        20 => simple(),
+        8 => Just(Op::Commit),
+        1 => Just(Op::Logout),
+        1 => Just(Op::Discard),
+        2 => prop_oneof![Just(1), Just(10), Just(25), Just(59), Just(60)].prop_map(Op::Advance),
+        5 => (proptest::collection::vec(simple(), 0..5), rival)
+            .prop_map(|(ops, rival)| Op::Transaction(ops, rival)),
+    ]
+}
+
+/// What the visitor's next request does: goes on with its handle, or opens a new one.
+#[derive(Clone, Debug)]
+enum Step {
+    Do(usize, Op),
+    /// With any of the cookies that there were, dead or alive.
+    Reopen(usize, prop::sample::Index),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (0..3usize, op()).prop_map(|(handle, op)| Step::Do(handle, op)),
+        1 => (0..3usize, any::<prop::sample::Index>()).prop_map(|(h, s)| Step::Reopen(h, s)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn three_requests(steps in proptest::collection::vec(step(), 1..40)) {
+        let mut scene = Scene::new();
+        let first = scene.open(None);
+        scene.step(first, &Op::Set("a", 1.into()));
+        scene.step(first, &Op::Commit);
+        let foreign = scene.foreign_secret();
+        let mut handles = [scene.open(Some(0)), scene.open(Some(0)), scene.open(Some(foreign))];
+        for step in &steps {
+            match step {
+                Step::Do(handle, op) => scene.step(handles[*handle], op),
+                Step::Reopen(handle, secret) => {
+                    handles[*handle] = scene.open(Some(secret.index(scene.secrets())));
+                }
+            }
+        }
+        scene.finish();
+    }
+}

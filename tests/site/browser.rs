@@ -1,0 +1,304 @@
+//! The example site in a real browser, as a person would walk it.
+//!
+//! With `SCREENSHOTS=folder`, pictures of it are left there; `docs/cart.png` is the one for the README.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::serve::Listener;
+use liquid_session::http::SessionLayer;
+use liquid_session::store::{MemoryStore, RedbStore};
+use liquid_session::{SessionConfig, Sessions};
+use serde_json::Value as Json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::server::TlsStream;
+
+use crate::app::Shop;
+use crate::shop::{Server, sessions, site};
+use crate::webdriver::{self, Browser, Driver};
+
+/// A browser on one site.
+struct Person<'d> {
+    browser: Browser<'d>,
+    site: String,
+}
+
+impl<'d> Person<'d> {
+    fn on(driver: &'d Driver, site: String) -> Self {
+        let browser = driver.browser();
+        Self { browser, site }
+    }
+
+    fn go(&mut self, path: &str) {
+        self.browser.go(&format!("{}{path}", self.site));
+    }
+
+    fn choose(&mut self, option: &str) {
+        self.browser.click(&format!("option[value={option}]"));
+    }
+
+    fn follow(&mut self, selector: &str) {
+        self.browser.follow(selector);
+    }
+
+    fn text(&self, selector: &str) -> String {
+        self.browser.text(selector)
+    }
+
+    /// The session cookie; there is no other.
+    fn cookie(&self) -> Option<Json> {
+        let mut cookies = self.browser.cookies();
+        assert!(cookies.len() <= 1, "{cookies:?}");
+        cookies.pop()
+    }
+
+    fn secret(&self) -> Option<String> {
+        Some(self.cookie()?["value"].as_str().unwrap().to_owned())
+    }
+
+    fn flash(&self) -> Option<String> {
+        let has = self.browser.has(".flash");
+        has.then(|| self.text(".flash"))
+    }
+
+    fn put_in_cart(&mut self, product: &str) {
+        self.go("/products");
+        self.follow(&format!("form:has([value={product}]) button"));
+    }
+}
+
+fn redb(folder: &Path) -> Sessions {
+    sessions(RedbStore::open(folder.join("sessions.redb")).unwrap())
+}
+
+fn url(server: &Server) -> String {
+    format!("http://{}", server.address)
+}
+
+#[test]
+fn a_person_walks_the_site() {
+    if !webdriver::is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let driver = Driver::start();
+    let server = Server::start(redb(folder.path()));
+    let mut ann = Person::on(&driver, url(&server));
+
+    ann.go("/about");
+    assert!(ann.text("#cookie").contains("sent no session cookie"));
+    ann.go("/");
+    assert_eq!(ann.cookie(), None, "a mere visit gets none");
+
+    // Preferences show at once.
+    ann.choose("dark");
+    ann.choose("de");
+    ann.follow("main button");
+    assert_eq!(ann.text("h1"), "Guten Tag");
+    assert_eq!(ann.text("nav a:nth-child(1)"), "Waren");
+    let background = "return getComputedStyle(document.body).backgroundColor";
+    assert_eq!(ann.browser.run(background), "rgb(23, 26, 25)");
+
+    // As the browser sees the cookie, and as a script does not.
+    let cookie = ann.cookie().unwrap();
+    assert_eq!(cookie["name"], "sid");
+    assert_eq!(cookie["httpOnly"], true);
+    assert_eq!(cookie["sameSite"], "Lax");
+    assert_eq!(cookie["path"], "/");
+    assert_eq!(cookie["expiry"], Json::Null, "it ends with the browser");
+    assert_eq!(ann.browser.run("return document.cookie"), "");
+
+    // The cart.
+    ann.put_in_cart("boots");
+    ann.put_in_cart("boots");
+    ann.put_in_cart("socks");
+    assert_eq!(ann.flash().as_deref(), Some("Wool socks: 1 in your cart."));
+    ann.go("/cart");
+    assert_eq!(ann.flash(), None, "a message shows once");
+    assert_eq!(ann.text("#cart-size"), "3");
+    ann.browser.fill("#socks [name=quantity]", "4");
+    ann.follow("#socks form[action='/cart/change'] button");
+    assert_eq!(ann.text("#total"), "€316.00");
+    ann.follow("#boots form[action='/cart/remove'] button");
+    assert_eq!(ann.text("#total"), "€58.00");
+
+    // The wizard, there and back.
+    ann.go("/wizard");
+    ann.browser.fill("[name=name]", "Ann <b>");
+    ann.follow("[value=next]");
+    ann.browser.fill("[name=city]", "Oslo");
+    ann.follow("[value=back]");
+    let name = "return document.querySelector('[name=name]').value";
+    assert_eq!(ann.browser.run(name), "Ann <b>");
+    ann.follow("[value=next]");
+    ann.follow("[value=next]");
+    assert_eq!(ann.text("#whom"), "Ann <b>");
+    assert_eq!(ann.text("#where"), "Oslo");
+
+    // Signing in changes the cookie, and keeps the cart.
+    let before = ann.secret();
+    ann.go("/account");
+    ann.browser.fill("[name=name]", "Ann");
+    ann.follow("main button");
+    assert_eq!(ann.flash().as_deref(), Some("Welcome, Ann."));
+    assert_ne!(ann.secret(), before);
+    assert_eq!(ann.text("#cart-size"), "4");
+
+    // Another browser sees nothing of it.
+    let mut bob = Person::on(&driver, url(&server));
+    bob.go("/cart");
+    assert!(bob.browser.has("#empty"));
+    assert_eq!(bob.text("#who"), "Sign in");
+    drop(bob);
+
+    // The server starts again, on another port: cookies know hosts, not ports.
+    server.stop();
+    let server = Server::start(redb(folder.path()));
+    ann.site = url(&server);
+    ann.go("/cart");
+    assert_eq!(ann.text("#total"), "€58.00");
+    assert_eq!(ann.text("#who"), "Ann");
+
+    // Signing out removes the cookie, and what it led to.
+    ann.go("/account");
+    ann.follow("form[action='/sign-out'] button");
+    assert_eq!(ann.text("h1"), "Sign in");
+    assert_eq!(ann.cookie(), None);
+    ann.go("/cart");
+    assert!(ann.browser.has("#empty"));
+
+    drop(ann);
+    server.stop();
+}
+
+/// In production, over HTTPS: the browser takes the cookie with the strictest of names.
+#[test]
+fn over_https_the_cookie_is_secure() {
+    if !webdriver::is_there() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime.block_on(Tls::listen());
+    let address = listener.local_addr().unwrap();
+    let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    let routes = Shop::open(&site(), sessions.clone()).unwrap().routes();
+    let routes = routes.layer(SessionLayer::new(sessions).assume_https());
+    runtime.spawn(async move { axum::serve(listener, routes).await });
+
+    let driver = Driver::start();
+    let mut ann = Person::on(&driver, format!("https://localhost:{}", address.port()));
+    ann.put_in_cart("flask");
+    assert_eq!(ann.text("#total"), "€28.00");
+    let cookie = ann.cookie().unwrap();
+    assert_eq!(cookie["name"], "__Host-sid");
+    assert_eq!(cookie["secure"], true);
+    assert_eq!(cookie["httpOnly"], true);
+    assert_eq!(cookie["sameSite"], "Lax");
+    assert_eq!(cookie["expiry"], Json::Null);
+    ann.go("/cart");
+    assert_eq!(ann.text("#cart-size"), "1", "the cookie comes back");
+}
+
+/// Nothing sticks out on a phone, whatever people type.
+#[test]
+fn pages_fit_a_phone() {
+    if !webdriver::is_there() {
+        return;
+    }
+    let driver = Driver::start();
+    let server = Server::start(sessions(MemoryStore::new()));
+    let mut ann = Person::on(&driver, url(&server));
+    for product in ["boots", "boots", "socks", "map"] {
+        ann.put_in_cart(product);
+    }
+    ann.go("/account");
+    ann.browser.fill("[name=name]", "Ann");
+    ann.follow("main button");
+    ann.browser.resize(900, 720);
+    ann.go("/cart");
+    ann.follow("#boots form[action='/cart/change'] button");
+    keep_picture(&ann, "for-readme");
+    ann.go("/account");
+    ann.follow("form[action='/sign-out'] button");
+    ann.browser.fill("[name=name]", &"Wide".repeat(10));
+    ann.follow("main button");
+    for product in ["boots", "socks"] {
+        ann.put_in_cart(product);
+    }
+    ann.go("/search?q=boots");
+    ann.go("/search?q=averyveryveryverylongwordthatnobodywouldeverlookforinashop");
+    for path in [
+        "/",
+        "/products",
+        "/cart",
+        "/wizard",
+        "/search",
+        "/counter",
+        "/account",
+        "/about",
+    ] {
+        for (name, width, height) in [("desktop", 1000, 640), ("phone", 360, 740)] {
+            ann.browser.resize(width, height);
+            ann.go(path);
+            let wide = "return document.documentElement.scrollWidth";
+            let wide = ann.browser.run(wide).as_u64().unwrap();
+            assert!(wide <= u64::from(width), "{path} is {wide} wide on {width}");
+            keep_picture(&ann, &format!("{name}{}", path.replace('/', "-")));
+        }
+    }
+    drop(ann);
+    server.stop();
+}
+
+fn keep_picture(person: &Person<'_>, name: &str) {
+    if let Some(folder) = std::env::var_os("SCREENSHOTS") {
+        let file = Path::new(&folder).join(format!("{name}.png"));
+        std::fs::write(file, person.browser.screenshot()).unwrap();
+    }
+}
+
+/// Accepts connections with TLS, for a certificate made on the spot.
+struct Tls {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    async fn listen() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self {
+            listener: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
+    }
+}
+
+impl Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, peer) = self.listener.accept().await.unwrap();
+            // A browser tries a connection that it then does not use.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}

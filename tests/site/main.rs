@@ -1,0 +1,17 @@
+//! The examples as programs: the shop over HTTP and in a browser, and the operator's tool.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../examples/storefront/app.rs"]
+#[allow(dead_code, reason = "the program uses all of it")]
+mod app;
+#[cfg(feature = "redis")]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+#[path = "../support/shop.rs"]
+mod shop;
+#[path = "../support/webdriver.rs"]
+mod webdriver;
+
+mod browser;
+mod operator;
+mod walk;
