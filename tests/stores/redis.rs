@@ -496,7 +496,7 @@ fn whole_numbers_are_exact_to_the_edge_of_i64() {
     assert_eq!(error.kind(), ErrorKind::Value);
     assert_eq!(
         error.to_string(),
-        "the whole number under the session key `n` would leave the range of i64"
+        "the whole number under the session key `n` would leave the range of i64: use a smaller number"
     );
     let session = sessions.open(Some(&cookie));
     assert_eq!(session.get("n").unwrap(), Some(i64::MAX.into()));
