@@ -27,6 +27,9 @@ const BATCH: usize = 100;
 /// How long a line stays in a user's index after its session: application servers' clocks differ.
 const SLACK: Duration = Duration::from_secs(60 * 60);
 
+/// Why a change is not known to be stored although the store answered.
+const CHANGED: &str = "the answer was lost, and the session has changed since";
+
 /// The latest time of the stored form.
 const LATEST: u64 = (1 << 48) - 1;
 
@@ -203,10 +206,8 @@ impl Inner {
         }
         match read(self.get(&name)?, now)? {
             Loaded::Found(found) if found.version() == record.version() => Ok(Swapped::Done),
-            _ if answer.repeated => Err(failure::not_known(Changed)),
-            Loaded::Found(found) => Ok(Swapped::Current(found)),
-            Loaded::Moved(forward) => Ok(Swapped::Moved(forward)),
-            Loaded::Absent => Ok(Swapped::Gone),
+            _ if answer.repeated => Err(failure::not_known(CHANGED)),
+            found => Ok(instead(found)),
         }
     }
 
@@ -255,17 +256,13 @@ impl Inner {
                 }
                 (Loaded::Moved(found), _) if forward.is_some_and(|own| own.to == found.to) => break,
                 (Loaded::Absent, None) if repeated => break,
-                (_, Some(_)) if repeated => return Err(failure::not_known(Changed)),
+                (_, Some(_)) if repeated => return Err(failure::not_known(CHANGED)),
                 (found, _) => {
                     // Nothing was stored under the new key, and nothing will be.
                     if let (Some(forward), Some(after)) = (forward, after) {
                         self.drop_line(after, &forward.to, None);
                     }
-                    return Ok(match found {
-                        Loaded::Found(record) => Swapped::Current(record),
-                        Loaded::Moved(forward) => Swapped::Moved(forward),
-                        Loaded::Absent => Swapped::Gone,
-                    });
+                    return Ok(instead(found));
                 }
             }
         }
@@ -316,9 +313,7 @@ impl Inner {
                 reply => reply?,
             };
             let unreadable = match read(reply.clone(), now) {
-                Ok(Loaded::Found(record)) => return Ok(Swapped::Current(record)),
-                Ok(Loaded::Moved(forward)) => return Ok(Swapped::Moved(forward)),
-                Ok(Loaded::Absent) => return Ok(Swapped::Gone),
+                Ok(found) => return Ok(instead(found)),
                 Err(_) => bytes(reply)?.unwrap_or_default(),
             };
             let args: [&[u8]; 3] = [&unreadable, b"", b"0"];
@@ -381,17 +376,14 @@ fn unexpected() -> Error {
     )
 }
 
-/// Why a change is not known to be stored although the store answered.
-#[derive(Debug)]
-struct Changed;
-
-impl std::fmt::Display for Changed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the answer was lost, and the session has changed since")
+/// The answer to a swap that found this instead of what it expects.
+fn instead(found: Loaded) -> Swapped {
+    match found {
+        Loaded::Found(record) => Swapped::Current(record),
+        Loaded::Moved(forward) => Swapped::Moved(forward),
+        Loaded::Absent => Swapped::Gone,
     }
 }
-
-impl std::error::Error for Changed {}
 
 /// Without the URL: it may hold a password.
 impl std::fmt::Debug for RedisStore {

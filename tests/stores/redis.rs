@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::redis_server::{RedisServer, say};
 use liquid_session::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use liquid_session::store::{
     Change, Forward, IndexLine, Lifetime, Limits, Loaded, Record, RedisStore, Revoke, SessionStore,
@@ -21,7 +22,6 @@ use liquid_session::store::{
 use liquid_session::{
     Error, ErrorKind, MemoryStore, Session, SessionConfig, SessionId, Sessions, Status,
 };
-use crate::redis_server::{RedisServer, say};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    IndexLine, Loaded, Record, RedisStore, SessionStore, StoreKey, Swap, Swapped, Touch,
+    IndexLine, Loaded, Record, RedisStore, RedisStoreBuilder, SessionStore, StoreKey, Swap,
+    Swapped, Touch,
 };
 use liquid_session::{Error, MemoryStore};
 
@@ -17,36 +18,56 @@ use super::redis_server::RedisServer;
 /// A store and the server that it needs.
 pub(crate) struct Served {
     store: Arc<dyn SessionStore>,
-    _server: Option<Arc<RedisServer>>,
+    _servers: Option<Arc<Vec<RedisServer>>>,
 }
 
-static SERVER: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
+type Running = Mutex<Weak<Vec<RedisServer>>>;
+
+static SERVER: Running = Mutex::new(Weak::new());
+#[cfg(feature = "redis-cluster")]
+static CLUSTER: Running = Mutex::new(Weak::new());
 static STORES: AtomicUsize = AtomicUsize::new(0);
 
 impl Served {
     /// A new store with nothing in it. Without a `redis-server` on this machine it keeps its
     /// sessions in memory, after a line that says so.
     pub(crate) fn new() -> Self {
-        let mut running = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = running.upgrade().or_else(|| {
-            let server = Arc::new(RedisServer::start(&[])?);
-            *running = Arc::downgrade(&server);
-            Some(server)
+        let start = || Some(vec![RedisServer::start(&[])?]);
+        Self::on(&SERVER, start, |builder| builder)
+    }
+
+    /// A new store with nothing in it, on a cluster of three masters.
+    #[cfg(feature = "redis-cluster")]
+    pub(crate) fn on_a_cluster() -> Self {
+        Self::on(&CLUSTER, RedisServer::start_cluster, |builder| {
+            builder.cluster(Vec::<String>::new())
+        })
+    }
+
+    fn on(
+        running: &Running,
+        start: impl FnOnce() -> Option<Vec<RedisServer>>,
+        choose: impl FnOnce(RedisStoreBuilder) -> RedisStoreBuilder,
+    ) -> Self {
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let servers = running.upgrade().or_else(|| {
+            let servers = Arc::new(start()?);
+            *running = Arc::downgrade(&servers);
+            Some(servers)
         });
-        let store: Arc<dyn SessionStore> = match &server {
+        let store: Arc<dyn SessionStore> = match &servers {
             None => Arc::new(MemoryStore::new()),
-            Some(server) => {
+            Some(servers) => {
                 let number = STORES.fetch_add(1, Ordering::Relaxed);
-                let store = RedisStore::builder(&server.url())
+                let builder = RedisStore::builder(&servers[0].url())
                     .prefix(format!("store-{number}"))
-                    .timeout(Duration::from_secs(60))
-                    .build();
-                Arc::new(store.unwrap())
+                    .timeout(Duration::from_secs(60));
+                Arc::new(choose(builder).build().unwrap())
             }
         };
         Self {
             store,
-            _server: server,
+            _servers: servers,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::client::Client;
 #[cfg(feature = "redis-cluster")]
 use super::cluster::Cluster;
 use super::pool::Pool;
-use super::target::{Target, Timeouts};
+use super::target::Target;
 use crate::error::{Error, ErrorKind};
 
 /// Settings of a [`RedisStore`]; [`RedisStore::builder`] makes one.
@@ -35,7 +35,7 @@ pub struct RedisStoreBuilder {
     root_certificate: Option<Vec<u8>>,
     prefix: String,
     connections: usize,
-    timeouts: Timeouts,
+    timeout: Duration,
 }
 
 impl RedisStoreBuilder {
@@ -49,18 +49,13 @@ impl RedisStoreBuilder {
             root_certificate: None,
             prefix: "liquid-session".to_owned(),
             connections: 16,
-            timeouts: Timeouts {
-                connect: Duration::from_secs(2),
-                read: Duration::from_secs(2),
-                write: Duration::from_secs(2),
-            },
+            timeout: Duration::from_secs(2),
         }
     }
 
     /// What every key in the server begins with; `liquid-session` unless told otherwise.
     ///
-    /// Stores with the same prefix on the same server share their sessions. In a cluster, one prefix
-    /// lives on one node.
+    /// Stores with the same prefix on the same server share their sessions.
     ///
     /// ```
     /// # use liquid_session::store::RedisStore;
@@ -71,7 +66,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How many connections there may be at once; 16 unless told otherwise. They are made when they
+    /// How many connections each server may have; 16 unless told otherwise. They are made when they
     /// are needed; a call that finds all of them in use waits for one as long as for a new one.
     ///
     /// ```
@@ -83,53 +78,16 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How long each step of a call may take: to connect, to send, to get the answer. Two seconds
-    /// unless told otherwise.
+    /// How long each step of a call may take: to connect and sign in or to get a free connection, to
+    /// send, to get the answer. Two seconds unless told otherwise.
     ///
     /// ```
     /// # use std::time::Duration;
     /// # use liquid_session::store::RedisStore;
     /// let builder = RedisStore::builder("redis://127.0.0.1").timeout(Duration::from_millis(300));
     /// ```
-    pub fn timeout(self, timeout: Duration) -> Self {
-        self.connect_timeout(timeout)
-            .write_timeout(timeout)
-            .read_timeout(timeout)
-    }
-
-    /// How long it may take to connect and to sign in, or to get hold of a connection.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use liquid_session::store::RedisStore;
-    /// let builder = RedisStore::builder("redis://127.0.0.1").connect_timeout(Duration::from_secs(1));
-    /// ```
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.connect = timeout;
-        self
-    }
-
-    /// How long to wait for an answer.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use liquid_session::store::RedisStore;
-    /// let builder = RedisStore::builder("redis://127.0.0.1").read_timeout(Duration::from_secs(1));
-    /// ```
-    pub fn read_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.read = timeout;
-        self
-    }
-
-    /// How long it may take to send a command.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use liquid_session::store::RedisStore;
-    /// let builder = RedisStore::builder("redis://127.0.0.1").write_timeout(Duration::from_secs(1));
-    /// ```
-    pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.write = timeout;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -159,8 +117,7 @@ impl RedisStoreBuilder {
     /// The server belongs to a cluster, and so do these; one that answers is enough to find the
     /// others. All have the same user and password.
     ///
-    /// Every connection of the store has a connection to each node that it needed. While the slot
-    /// of the [prefix](Self::prefix) moves to another node, calls may fail with
+    /// Sessions spread over all nodes. While a slot moves to another node, calls may fail with
     /// [`ErrorKind::Unavailable`].
     ///
     /// ```
@@ -202,7 +159,7 @@ impl RedisStoreBuilder {
     ///
     /// - the URL is none of a Redis server;
     /// - the prefix is empty, or holds a brace;
-    /// - no connection is allowed, or a timeout is zero;
+    /// - no connection is allowed, or the timeout is zero;
     /// - the URL begins with `rediss://`, and there is no TLS: the feature `redis-tls` is off, or no
     ///   crypto provider of rustls 0.23 was installed.
     ///
@@ -222,12 +179,7 @@ impl RedisStoreBuilder {
         if self.connections == 0 {
             return invalid("a Redis store needs at least one connection: allow 1 or more");
         }
-        let Timeouts {
-            connect,
-            read,
-            write,
-        } = self.timeouts;
-        if [connect, read, write].iter().any(Duration::is_zero) {
+        if self.timeout.is_zero() {
             return invalid("a timeout of a Redis store is longer than zero: allow at least 1 ms");
         }
         #[cfg(feature = "redis-tls")]
@@ -254,8 +206,8 @@ impl RedisStoreBuilder {
             for url in others {
                 seeds.push(address(&self.settings(url)?)?);
             }
-            let cluster = Cluster::new(settings, seeds, self.timeouts, self.connections);
-            return Ok(Client::Cluster(cluster));
+            let cluster = Cluster::new(settings, seeds, self.timeout, self.connections);
+            return Ok(Client::Cluster(Box::new(cluster)));
         }
         let target = match &self.sentinels {
             None => Target::Server(settings),
@@ -268,7 +220,7 @@ impl RedisStoreBuilder {
                 settings,
             },
         };
-        let pool = Pool::new(target, self.timeouts, self.connections);
+        let pool = Pool::new(target, self.timeout, self.connections);
         Ok(Client::Single(pool.into()))
     }
 
@@ -325,7 +277,7 @@ impl std::fmt::Debug for RedisStoreBuilder {
         f.debug_struct("RedisStoreBuilder")
             .field("prefix", &self.prefix)
             .field("connections", &self.connections)
-            .field("timeouts", &self.timeouts)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

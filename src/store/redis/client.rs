@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(3);
 pub(super) enum Client {
     Single(Arc<Pool>),
     #[cfg(feature = "redis-cluster")]
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 /// A script and the name that a server gives it, the SHA-1 of its text.

@@ -1,20 +1,21 @@
 //! Which node of a cluster has which key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::redis::{ConnectionInfo, ErrorKind, RedisError, Value as Reply};
 use parking_lot::Mutex;
 
 use super::failure::Failure;
 use super::pool::Pool;
-use super::target::{Target, Timeouts, at};
+use super::target::{Target, at};
 
 const SLOTS: u16 = 16_384;
 
 pub(super) struct Cluster {
     /// How to sign in to a node; the address is not used.
     settings: ConnectionInfo,
-    timeouts: Timeouts,
+    timeout: Duration,
     /// How many connections each node may have.
     connections: usize,
     map: Mutex<Map>,
@@ -39,12 +40,12 @@ impl Cluster {
     pub(super) fn new(
         settings: ConnectionInfo,
         seeds: Vec<(String, u16)>,
-        timeouts: Timeouts,
+        timeout: Duration,
         connections: usize,
     ) -> Self {
         let cluster = Self {
             settings,
-            timeouts,
+            timeout,
             connections,
             map: Mutex::default(),
         };
@@ -85,7 +86,7 @@ impl Cluster {
             return node.pool.clone();
         }
         let target = Target::Server(at(&self.settings, host, port));
-        let pool = Arc::new(Pool::new(target, self.timeouts, self.connections));
+        let pool = Arc::new(Pool::new(target, self.timeout, self.connections));
         map.nodes.push(Node {
             host: host.to_owned(),
             port,

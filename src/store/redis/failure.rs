@@ -4,6 +4,33 @@ use ::redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
 
 use crate::error::{Error, ErrorKind};
 
+const WRONG_PASSWORD: &str = "the session store refuses the user or the password in its URL: check them, and percent-encode special characters";
+
+/// What a server's error codes mean.
+const KNOWN: &[(&[&str], ErrorKind, &str)] = &[
+    (
+        &["OOM"],
+        ErrorKind::Full,
+        "the session store is full: its server is at the limit of its memory",
+    ),
+    (
+        &["WRONGTYPE"],
+        ErrorKind::Corrupt,
+        "a stored session can't be read: something else stands under its key",
+    ),
+    (
+        &["READONLY", "NOREPLICAS", "MISCONF"],
+        ErrorKind::Unavailable,
+        "the session store takes no writes now",
+    ),
+    (&["NOAUTH", "WRONGPASS"], ErrorKind::Config, WRONG_PASSWORD),
+    (
+        &["NOPERM"],
+        ErrorKind::Config,
+        "the session store forbids its user a command or a key: grant what the documentation of `RedisStore` lists",
+    ),
+];
+
 /// Why a command has no reply.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -84,45 +111,20 @@ impl Failure {
         if unknown {
             return not_known(error);
         }
-        let (kind, text) = if says(&error, &["OOM"]) {
-            (
-                ErrorKind::Full,
-                "the session store is full: its server is at the limit of its memory",
-            )
-        } else if says(&error, &["WRONGTYPE"]) {
-            (
-                ErrorKind::Corrupt,
-                "a stored session can't be read: something else stands under its key",
-            )
-        } else if error.kind() == Kind::AuthenticationFailed
-            || says(&error, &["NOAUTH", "WRONGPASS"])
-        {
-            (
-                ErrorKind::Config,
-                "the session store refuses the user or the password in its URL: check them, and percent-encode special characters",
-            )
-        } else if says(&error, &["NOPERM"]) {
-            (
-                ErrorKind::Config,
-                "the session store forbids its user a command or a key: grant what the documentation of `RedisStore` lists",
-            )
-        } else if error.is_timeout() {
-            (
+        let signs_in = error.kind() != Kind::AuthenticationFailed;
+        let answered = matches!(error.kind(), Kind::Server(_) | Kind::Extension);
+        let (kind, text) = match KNOWN.iter().find(|(words, ..)| says(&error, words)) {
+            Some((_, kind, text)) if signs_in => (*kind, *text),
+            _ if !signs_in => (ErrorKind::Config, WRONG_PASSWORD),
+            _ if error.is_timeout() => (
                 ErrorKind::Unavailable,
                 "the session store did not answer in time",
-            )
-        } else if says(&error, &["READONLY", "NOREPLICAS", "MISCONF"]) {
-            (
-                ErrorKind::Unavailable,
-                "the session store takes no writes now",
-            )
-        } else if matches!(error.kind(), Kind::Server(_) | Kind::Extension) {
-            (
+            ),
+            _ if answered => (
                 ErrorKind::Unavailable,
                 "the session store refused the request",
-            )
-        } else {
-            (ErrorKind::Unavailable, "the session store can't be reached")
+            ),
+            _ => (ErrorKind::Unavailable, "the session store can't be reached"),
         };
         Error::with_source(kind, text, error)
     }

@@ -4,17 +4,17 @@
 //! every caller for the whole timeout while a server is down.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::redis::{Cmd, Connection, RedisError, RedisResult, Value as Reply};
 use parking_lot::{Condvar, Mutex};
 
 use super::failure::Failure;
-use super::target::{Target, Timeouts};
+use super::target::Target;
 
 pub(super) struct Pool {
     target: Target,
-    timeouts: Timeouts,
+    timeout: Duration,
     max: usize,
     state: Mutex<State>,
     returned: Condvar,
@@ -32,10 +32,10 @@ struct State {
 }
 
 impl Pool {
-    pub(super) fn new(target: Target, timeouts: Timeouts, max: usize) -> Self {
+    pub(super) fn new(target: Target, timeout: Duration, max: usize) -> Self {
         Self {
             target,
-            timeouts,
+            timeout,
             max,
             state: Mutex::default(),
             returned: Condvar::new(),
@@ -96,7 +96,7 @@ impl Pool {
 
     /// An idle connection, or a new one; waits while there are as many as allowed.
     fn take(&self) -> Result<Held<'_>, Failure> {
-        let until = Instant::now() + self.timeouts.connect;
+        let until = Instant::now() + self.timeout;
         let mut state = self.state.lock();
         loop {
             let connection = state.idle.pop();
@@ -122,7 +122,7 @@ impl Pool {
     }
 
     fn connect(&self) -> Result<Connection, RedisError> {
-        let mut connection = self.target.connect(&self.timeouts)?;
+        let mut connection = self.target.connect(self.timeout)?;
         if !self.policy_checked.swap(true, Ordering::Relaxed) {
             report_eviction(&mut connection)?;
         }
@@ -144,7 +144,9 @@ impl Pool {
 
 /// A server that evicts any key drops sessions and users' indexes: a revocation then misses sessions.
 fn report_eviction(connection: &mut Connection) -> Result<(), RedisError> {
-    let info = ::redis::cmd("INFO").arg("memory").query::<String>(connection);
+    let info = ::redis::cmd("INFO")
+        .arg("memory")
+        .query::<String>(connection);
     match info {
         Ok(info) => {
             let mut lines = info.lines();

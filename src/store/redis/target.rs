@@ -6,13 +6,6 @@ use ::redis::{
     Client, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, Value as Reply,
 };
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Timeouts {
-    pub(super) connect: Duration,
-    pub(super) read: Duration,
-    pub(super) write: Duration,
-}
-
 pub(super) enum Target {
     Server(ConnectionInfo),
     /// The client's own sentinel support waits for sentinels without a timeout.
@@ -25,9 +18,9 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) fn connect(&self, timeouts: &Timeouts) -> Result<Connection, RedisError> {
+    pub(super) fn connect(&self, timeout: Duration) -> Result<Connection, RedisError> {
         match self {
-            Self::Server(settings) => server(settings, timeouts),
+            Self::Server(settings) => server(settings, timeout),
             Self::Sentinel {
                 sentinels,
                 service,
@@ -35,7 +28,7 @@ impl Target {
             } => {
                 let mut result = Err(no_master("no sentinel is known"));
                 for sentinel in sentinels {
-                    result = master(sentinel, service, settings, timeouts);
+                    result = master(sentinel, service, settings, timeout);
                     if result.is_ok() {
                         break;
                     }
@@ -46,11 +39,11 @@ impl Target {
     }
 }
 
-fn server(settings: &ConnectionInfo, timeouts: &Timeouts) -> Result<Connection, RedisError> {
+fn server(settings: &ConnectionInfo, timeout: Duration) -> Result<Connection, RedisError> {
     let client = Client::open(settings.clone())?;
-    let connection = client.get_connection_with_timeout(timeouts.connect)?;
-    connection.set_read_timeout(Some(timeouts.read))?;
-    connection.set_write_timeout(Some(timeouts.write))?;
+    let connection = client.get_connection_with_timeout(timeout)?;
+    connection.set_read_timeout(Some(timeout))?;
+    connection.set_write_timeout(Some(timeout))?;
     Ok(connection)
 }
 
@@ -78,14 +71,14 @@ fn master(
     sentinel: &ConnectionInfo,
     service: &str,
     settings: &ConnectionInfo,
-    timeouts: &Timeouts,
+    timeout: Duration,
 ) -> Result<Connection, RedisError> {
     let address: Option<(String, u16)> = ::redis::cmd("SENTINEL")
         .arg("GET-MASTER-ADDR-BY-NAME")
         .arg(service)
-        .query(&mut server(sentinel, timeouts)?)?;
+        .query(&mut server(sentinel, timeout)?)?;
     let (host, port) = address.ok_or_else(|| no_master("no sentinel knows the service"))?;
-    let mut connection = server(&at(settings, &host, port), timeouts)?;
+    let mut connection = server(&at(settings, &host, port), timeout)?;
     // Sentinels may be late to learn of a new master.
     let role: Vec<Reply> = ::redis::cmd("ROLE").query(&mut connection)?;
     match role.first() {

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::redis_server::{RedisServer, major_version, say};
 use liquid_session::clock::{Clock as _, SystemClock};
 use liquid_session::store::RedisStore;
 use liquid_session::{Error, ErrorKind, SessionConfig, Sessions, Status};
-use crate::redis_server::{RedisServer, major_version, say};
 
 const THREADS: usize = 8;
 const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::redis_server::RedisServer;
+use crate::redis_server::{RedisServer, until};
 use liquid_session::store::RedisStore;
 use liquid_session::{Error, ErrorKind, SessionConfig, Sessions};
 
@@ -11,17 +11,6 @@ fn begin(sessions: &Sessions) -> Result<String, Error> {
     let session = sessions.open(None);
     session.set("a", 1)?;
     Ok(session.commit()?.secret().unwrap().expose())
-}
-
-/// Waits for what other servers do in their own time.
-fn until(what: &str, done: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if done() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("{what}: not in a minute");
 }
 
 #[test]
@@ -78,42 +67,15 @@ mod cluster {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+    use crate::redis_server::{CLUSTER, say};
     use liquid_session::Status;
     use liquid_session::clock::{Clock as _, SystemClock};
     use liquid_session::store::Revoke;
-    use crate::redis_server::say;
 
     use super::*;
 
-    const SLOTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
-    const SETTINGS: [&str; 4] = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
-
-    /// Three masters with a third of the slots each.
     fn nodes() -> Option<Vec<RedisServer>> {
-        let mut nodes = Vec::new();
-        for (first, last) in SLOTS {
-            let node = RedisServer::start(&SETTINGS)?;
-            let (first, last) = (first.to_string(), last.to_string());
-            let _: () = node.ask(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
-            nodes.push(node);
-        }
-        meet(&nodes);
-        Some(nodes)
-    }
-
-    fn meet(nodes: &[RedisServer]) {
-        for node in &nodes[1..] {
-            let port = node.port().to_string();
-            let _: () = nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port]);
-        }
-        for node in nodes {
-            until("the nodes meet", || {
-                let info: String = node.ask(&["CLUSTER", "INFO"]);
-                info.contains("cluster_state:ok")
-                    && info.contains(&format!("cluster_known_nodes:{}", nodes.len()))
-                    && info.contains("cluster_slots_ok:16384")
-            });
-        }
+        RedisServer::start_cluster()
     }
 
     fn store(node: &RedisServer) -> RedisStore {
@@ -489,8 +451,8 @@ mod cluster {
     #[test]
     fn a_replica_takes_over_from_its_master() {
         let Some(mut nodes) = nodes() else { return };
-        nodes.push(RedisServer::start(&SETTINGS).unwrap());
-        meet(&nodes);
+        nodes.push(RedisServer::start(&CLUSTER).unwrap());
+        RedisServer::meet(&nodes);
         let master = id(&nodes[0]);
         until("the replica knows its master", || {
             let mut command = redis::cmd("CLUSTER");
