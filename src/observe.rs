@@ -129,7 +129,7 @@ observed! {
     }
     /// Sessions that were ended, by [`logout`](crate::Session::logout) or by revoking.
     ended {
-        // The session ID is not known if nothing had loaded the session.
+        // The session ID is not known if the record can't be read.
         destroyed(session: Option<SessionId>) += 1 => INFO, "session ended by its visitor";
         revoked(count: usize) += count as u64 => INFO, "sessions of a user revoked";
     }

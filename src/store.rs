@@ -23,13 +23,10 @@ pub use self::redis::{RedisStore, RedisStoreBuilder};
 use crate::clock::Timestamp;
 use crate::error::Error;
 pub use crate::limits::Limits;
-pub use crate::record::{Change, Lifetime, Op, Record, Touch};
+pub use crate::record::{Change, Forward, Lifetime, Op, Record, Touch};
 use crate::secret::SessionId;
 pub use crate::secret::StoreKey;
 pub use crate::value::StoredValue;
-
-/// How long a store remembers where a renewed session went: 60 seconds.
-const FORWARD_TIME: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a store has under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,33 +38,6 @@ pub enum Loaded {
     Moved(Forward),
     /// Neither.
     Absent,
-}
-
-/// Where a renewed session went. A store keeps it under the old key until its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// The key of the session since the renewal; in the same shard.
-    pub to: StoreKey,
-    /// Whether a login renewed it: then what was done before does not follow.
-    pub by_login: bool,
-    /// From this moment on the forward does not exist.
-    pub until: Timestamp,
-}
-
-impl Forward {
-    /// The forward that a change leaves when it moves a session at `now`.
-    pub fn new(to: StoreKey, change: &Change, now: Timestamp) -> Self {
-        Self {
-            to,
-            by_login: change.is_login(),
-            until: now + FORWARD_TIME,
-        }
-    }
-
-    /// Whether the forward still exists.
-    pub fn is_alive(&self, now: Timestamp) -> bool {
-        now < self.until
-    }
 }
 
 /// One step on one key, all or nothing.

@@ -55,6 +55,7 @@ const DRAWING: &[(&str, &[&str])] = &[
             "config", "error", "observe", "secret", "session", "sessions",
         ],
     ),
+    ("template", &["error", "session", "value"]),
 ];
 
 /// What these modules must not reach, by themselves or through another module. `name::` is a crate.

@@ -112,7 +112,7 @@ impl State {
         }
         count(&shared.tally.commits, 1);
         shared.tally.created(id);
-        self.committed(key);
+        self.committed(key, id);
         Ok(Attempt::Done(Outcome::with_secret(Status::Created, Some(secret))))
     }
 
@@ -143,7 +143,7 @@ impl State {
         }
         match committed {
             Ok(Committed::Stored { key, merged }) => {
-                self.committed(key);
+                self.committed(key, id);
                 count(&shared.tally.commits, 1);
                 count(&shared.tally.merges, u64::from(merged));
                 let secret = renewed
@@ -194,10 +194,9 @@ impl State {
         self.fail(error)
     }
 
-    fn committed(&mut self, key: StoreKey) {
-        self.rebase_on(Base::Unopened(Credential::Key(key)));
+    fn committed(&mut self, key: StoreKey, id: SessionId) {
+        self.go_on(key, id);
         self.renew = false;
-        self.login = None;
         self.new_id = None;
         self.has_cookie = true;
         self.ended = false;

@@ -24,8 +24,11 @@ pub(super) struct State {
     pub(super) pending: Pending,
     pub(super) renew: bool,
     pub(super) login: Option<Box<Owner>>,
-    /// The key of the cookie that the visitor came with.
+    /// The key by which this request last met the session; at first that of the visitor's cookie.
     cookie: Credential,
+    /// The session ID and the user of a signed-in session that this request has met: a logout ends it
+    /// also if no key leads to it.
+    signed_in: Option<(SessionId, KString)>,
     /// The visitor has a cookie of ours: came with it, or was sent one.
     pub(super) has_cookie: bool,
     /// Two cookies opened sessions: the answer removes the cookie wherever it may be.
@@ -133,6 +136,7 @@ impl State {
             planted: false,
             base,
             cookie,
+            signed_in: None,
             pending: Pending::default(),
             renew: false,
             login: None,
@@ -221,8 +225,11 @@ impl State {
                     );
                     if foreign {
                         shared.tally.foreign(record.id());
+                        self.signed_in = None;
                         Some(Base::Absent)
                     } else {
+                        let user = record.user().map(KString::from_ref);
+                        self.signed_in = user.map(|user| (record.id(), user));
                         Some(Base::Loaded(key, record))
                     }
                 }
@@ -422,7 +429,10 @@ impl State {
     #[cfg(feature = "tower")]
     pub(super) fn needs_store(&self, shared: &Shared) -> bool {
         let due = |record: &Record| record.touch_due(&shared.lifetime(), shared.now()).is_some();
-        self.has_changes() || self.failure().is_some() || self.record().is_some_and(due)
+        self.has_changes()
+            || self.transaction.is_some()
+            || self.failure().is_some()
+            || self.record().is_some_and(due)
     }
 
     pub(super) fn forget_changes(&mut self) {
@@ -497,12 +507,15 @@ impl State {
         if let Some(ended) = users::end(store, key, now, own)? {
             return Ok(Some(ended));
         }
-        let Some((id, user)) = self.record().and_then(|r| Some((r.id(), r.user()?))) else {
+        let Some((id, user)) = &self.signed_in else {
             return Ok(None);
         };
+        let same = |record: &Record| {
+            record.id() == *id && record.user() == Some(user.as_str()) && own(record)
+        };
         for line in store.user_index(user, now)? {
-            if line.id == id
-                && let Some(ended) = users::end(store, line.key, now, |record| record.id() == id)?
+            if line.id == *id
+                && let Some(ended) = users::end(store, line.key, now, same)?
             {
                 return Ok(Some(ended));
             }
@@ -510,10 +523,20 @@ impl State {
         Ok(None)
     }
 
+    /// Goes on under the key that a commit has stored the session under.
+    pub(super) fn go_on(&mut self, key: StoreKey, id: SessionId) {
+        self.cookie = Credential::Key(key);
+        if let Some(owner) = self.login.take() {
+            self.signed_in = Some((id, KString::from_ref(&owner.user)));
+        }
+        self.rebase_on(Base::Unopened(Credential::Key(key)));
+    }
+
     fn begin_without(&mut self) {
         self.ended = true;
         self.logouts += 1;
         self.cookie = Credential::None;
+        self.signed_in = None;
         self.rebase_on(Base::Absent);
         self.forget_changes();
     }

@@ -10,8 +10,7 @@ use liquid_core::model::{
 
 use crate::error::{Error, ErrorKind};
 use crate::session::{Savepoint, Session};
-use super::lenient::Nodes;
-use crate::value::Value;
+use super::lenient::Lenient;
 use crate::template::value::NIL;
 use crate::template::view::{CONTEXT, SESSION, SessionView};
 
@@ -47,9 +46,7 @@ impl Session {
             context: Context {
                 view: SessionView::new(self),
                 globals,
-                lenient: None,
             },
-            lenient: None,
             extra: Vec::new(),
         }
     }
@@ -166,11 +163,9 @@ impl From<Error> for liquid::Error {
 /// # Ok::<(), liquid::Error>(())
 /// ```
 pub struct Bound<'g, G: ?Sized> {
-    context: Context<'g, G>,
-    /// The caller's globals as lenient ones.
-    lenient: Option<Nodes<'g>>,
+    pub(super) context: Context<'g, G>,
     /// What [`with`](Self::with) added: mostly nothing, or one variable for a layout.
-    extra: Vec<(KString, Box<dyn ValueView + Send + 'g>)>,
+    pub(super) extra: Vec<(KString, Box<dyn ValueView + Send + 'g>)>,
 }
 
 impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
@@ -190,12 +185,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     pub fn with(mut self, name: impl Into<KString>, value: impl ValueView + Send + 'g) -> Self {
         let name = name.into();
         self.extra.retain(|(other, _)| *other != name);
-        let value: Box<dyn ValueView + Send + 'g> = match self.lenient {
-            // Values of this crate are lenient by themselves.
-            Some(_) => Box::new(Value::from_view(&value)),
-            None => Box::new(value),
-        };
-        self.extra.push((name, value));
+        self.extra.push((name, Box::new(value)));
         self
     }
 
@@ -217,13 +207,8 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     /// # Ok::<(), liquid::Error>(())
     /// ```
     #[must_use]
-    pub fn lenient(mut self) -> Self {
-        self.lenient = Some(Nodes::default());
-        self.context.lenient = Some(Nodes::default());
-        for (_, value) in &mut self.extra {
-            *value = Box::new(Value::from_view(&**value));
-        }
-        self
+    pub fn lenient(self) -> Lenient<'g, G> {
+        Lenient::new(self)
     }
 
     fn added(&self, name: &str) -> Option<&dyn ValueView> {
@@ -234,8 +219,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     fn has(&self, name: &str) -> bool {
         // The answer to a tag's question is "no", so that the engine looks no further.
         !self.context.view.answers(name)
-            && (self.lenient.is_some()
-                || name == CONTEXT
+            && (name == CONTEXT
                 || self.added(name).is_some()
                 || self.context.globals.contains_key(name))
     }
@@ -244,13 +228,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
         if name == CONTEXT {
             return Some(&self.context);
         }
-        self.added(name).or_else(|| {
-            let own = self.context.globals.get(name);
-            match &self.lenient {
-                Some(nodes) => Some(nodes.get(name, own)),
-                None => own,
-            }
-        })
+        self.added(name).or_else(|| self.context.globals.get(name))
     }
 
     fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
@@ -263,26 +241,24 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
 }
 
 /// `context`: the session beside the caller's own fields.
-struct Context<'g, G: ?Sized> {
-    view: SessionView<'g>,
-    globals: &'g G,
-    /// The caller's fields as lenient ones.
-    lenient: Option<Nodes<'g>>,
+pub(super) struct Context<'g, G: ?Sized> {
+    pub(super) view: SessionView<'g>,
+    pub(super) globals: &'g G,
 }
 
 impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
-    fn own(&self) -> Option<&'g dyn ObjectView> {
+    pub(super) fn own(&self) -> Option<&'g dyn ObjectView> {
         let globals: &'g G = self.globals;
         globals.get(CONTEXT)?.as_object()
     }
 
-    fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
+    pub(super) fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
         let own = self.own().into_iter().flat_map(|own| own.keys());
         own.filter(|name| name.as_str() != SESSION)
             .chain([KStringCow::from_static(SESSION)])
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         name == SESSION
             || self.view.answers(name)
             || self.own().is_some_and(|own| own.contains_key(name))
@@ -290,17 +266,16 @@ impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
 
     fn member(&self, name: &str) -> Option<&dyn ValueView> {
         if name == SESSION {
-            return Some(if self.view.session().is_enabled() {
-                &self.view
-            } else {
-                &NIL
-            });
+            return Some(self.session());
         }
-        let own = self.own().and_then(|own| own.get(name));
-        match &self.lenient {
-            // The engine then asks for the size.
-            Some(nodes) if own.is_some() || name != "size" => Some(nodes.get(name, own)),
-            _ => own,
+        self.own()?.get(name)
+    }
+
+    pub(super) fn session(&self) -> &dyn ValueView {
+        if self.view.session().is_enabled() {
+            &self.view
+        } else {
+            &NIL
         }
     }
 }
@@ -389,6 +364,8 @@ macro_rules! layered_view {
         }
     };
 }
+
+pub(super) use layered_view;
 
 layered_view!(Context);
 layered_view!(Bound);

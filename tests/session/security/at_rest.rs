@@ -91,11 +91,13 @@ fn holds_no_secret(sessions: &Sessions, secrets: &[String], dump: &[u8]) {
         assert!(!has(&dump, hex(&raw).as_bytes()), "the bytes in hex");
     }
 
-    // What is there is the hash, and a thief gets nowhere with it.
+    // What is there is the shard and the hash, and a thief gets nowhere with them.
     let [key] = keys[..] else {
         panic!("one session is alive, found {}", keys.len());
     };
-    assert_eq!(key.as_bytes()[..], Sha256::digest(bytes(&secrets[2]))[..]);
+    let secret = bytes(&secrets[2]);
+    assert_eq!(key.shard()[..], secret[..2]);
+    assert_eq!(key.as_bytes()[2..], Sha256::digest(&secret)[..30]);
     for stolen in [
         base64url(key.as_bytes()),
         hex(key.as_bytes()),
