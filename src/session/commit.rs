@@ -137,7 +137,8 @@ impl State {
         let mut committed = shared
             .store
             .commit(&key, &change, Some(loaded), shared.now());
-        if let Ok(Committed::Busy) = committed {
+        // A transaction queues by itself, and may hold the turn already.
+        if let (Ok(Committed::Busy), None) = (&committed, &self.transaction) {
             committed = self.queue_to_commit(key, &change, shared);
         }
         match committed {
