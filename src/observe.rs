@@ -224,17 +224,3 @@ pub(crate) fn failed(error: &Error) {
     #[cfg(not(feature = "tracing"))]
     let _ = error;
 }
-
-/// Warns of a server that may drop sessions, and what leads from users to sessions, when its memory
-/// runs short.
-#[cfg(feature = "redis")]
-pub(crate) fn evicting_store(policy: &str) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(
-        target: TARGET,
-        policy,
-        "the session store evicts keys: set `maxmemory-policy` to `noeviction`"
-    );
-    #[cfg(not(feature = "tracing"))]
-    let _ = policy;
-}

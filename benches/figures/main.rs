@@ -10,9 +10,7 @@ mod dialect;
 mod held;
 mod pair;
 mod process;
-#[cfg(feature = "databases")]
 mod redb;
-#[cfg(feature = "databases")]
 mod redis;
 mod site;
 mod templates;
@@ -31,11 +29,8 @@ fn main() {
     process::memory(&mut table);
     held::threads(&mut table);
     held::million(&mut table);
-    #[cfg(feature = "databases")]
-    {
-        redb::run(&mut table);
-        redis::run(&mut table);
-    }
+    redb::run(&mut table);
+    redis::run(&mut table);
     site::run(&mut table);
     table.print();
 }

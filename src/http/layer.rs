@@ -14,7 +14,6 @@ use crate::error::{Error, ErrorKind};
 use crate::session::{Answer, Finished, Session};
 use crate::sessions::Sessions;
 
-
 /// Gives every request its [`Session`](crate::Session), commits it, and sends the cookie. See the
 /// [module](crate::http) for the rules.
 ///
@@ -202,7 +201,10 @@ async fn finish<B>(
     if let Some(error) = error {
         *response = opaque(error);
     }
-    for cookie in cookie.iter().flat_map(|outcome| sessions.set_cookies(outcome)) {
+    for cookie in cookie
+        .iter()
+        .flat_map(|outcome| sessions.set_cookies(outcome))
+    {
         match HeaderValue::try_from(cookie) {
             Ok(mut cookie) => {
                 // Debugging output of headers does not contain it.
@@ -237,7 +239,8 @@ fn keep_from_shared_caches(headers: &mut HeaderMap) {
         value.to_str().is_ok_and(|value| {
             split_unquoted(value, ',').any(|directive| {
                 let directive = directive.trim();
-                directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
+                directive.eq_ignore_ascii_case("private")
+                    || directive.eq_ignore_ascii_case("no-store")
             })
         })
     });
@@ -249,7 +252,9 @@ fn keep_from_shared_caches(headers: &mut HeaderMap) {
         .keys()
         .filter(|name| {
             let name = name.as_str();
-            name.ends_with("cdn-cache-control") || name == "surrogate-control" || name == "x-accel-expires"
+            name.ends_with("cdn-cache-control")
+                || name == "surrogate-control"
+                || name == "x-accel-expires"
         })
         .cloned()
         .collect();

@@ -113,7 +113,10 @@ impl State {
         count(&shared.tally.commits, 1);
         shared.tally.created(id);
         self.committed(key, id);
-        Ok(Attempt::Done(Outcome::with_secret(Status::Created, Some(secret))))
+        Ok(Attempt::Done(Outcome::with_secret(
+            Status::Created,
+            Some(secret),
+        )))
     }
 
     fn merge(&mut self, key: StoreKey, shared: &Shared) -> Result<Attempt, Error> {

@@ -16,10 +16,11 @@ use ::redis::Value as Reply;
 pub use self::builder::RedisStoreBuilder;
 use self::client::{Client, Script};
 use super::{Forward, IndexLine, Loaded, SessionStore, Swap, Swapped};
+use crate::SessionId;
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind};
-use crate::record::{Record, Touch};
-use crate::secret::{SessionId, StoreKey};
+use crate::store::StoreKey;
+use crate::store::{Record, Touch};
+use crate::{Error, ErrorKind};
 
 /// How many keys a scan reads in one command. A server does nothing else meanwhile.
 const BATCH: usize = 100;

@@ -8,7 +8,7 @@ use super::client::Client;
 use super::cluster::Cluster;
 use super::pool::Pool;
 use super::target::Target;
-use crate::error::{Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
 /// Settings of a [`RedisStore`]; [`RedisStore::builder`] makes one.
 ///

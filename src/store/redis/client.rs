@@ -13,7 +13,7 @@ use ::redis::{Cmd, Value as Reply};
 use super::cluster::Cluster;
 use super::failure::{Failure, Remedy};
 use super::pool::Pool;
-use crate::error::Error;
+use crate::Error;
 
 /// How often a command is sent at most, while the nodes of a cluster send it to each other.
 const ATTEMPTS: u32 = 12;

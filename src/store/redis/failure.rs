@@ -2,7 +2,7 @@
 
 use ::redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
 
-use crate::error::{Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
 const WRONG_PASSWORD: &str = "the session store refuses the user or the password in its URL: check them, and percent-encode special characters";
 

@@ -2,8 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::SessionId;
 use crate::clock::Timestamp;
-use crate::secret::{SessionId, StoreKey};
+use crate::store::StoreKey;
 use crate::store::{Forward, IndexLine};
 
 /// The first byte of a forward. No form of a record has this number.

@@ -153,7 +153,14 @@ fn report_eviction(connection: &mut Connection) -> Result<(), RedisError> {
             let policy = lines.find_map(|line| line.strip_prefix("maxmemory_policy:"));
             let safe = |policy: &&str| *policy == "noeviction" || policy.starts_with("volatile-");
             if let Some(policy) = policy.filter(|policy| !safe(policy)) {
-                crate::observe::evicting_store(policy);
+                #[cfg(feature = "tracing")]
+                tracing::warn!(
+                    target: "liquid_session",
+                    policy,
+                    "the session store evicts keys: set `maxmemory-policy` to `noeviction`"
+                );
+                #[cfg(not(feature = "tracing"))]
+                let _ = policy;
             }
             Ok(())
         }
