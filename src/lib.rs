@@ -1,5 +1,5 @@
 //! Sessions for Liquid templates: platformOS's `{% session key = value %}` tag and a lazy, live
-//! `context.session`, over stores that merge parallel requests and lose nothing.
+//! `context.session`, with stores that merge parallel requests and lose no update.
 //!
 //! ```
 //! use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
@@ -46,15 +46,15 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `cookie` | `Cookie` headers in, `Set-Cookie` out: for any web framework |
+//! | `cookie` | reading `Cookie` headers and writing `Set-Cookie` headers, for any web framework |
 //! | `tower` | [`SessionLayer`](http::SessionLayer), and [rendering in a handler](Session::render_page) |
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
-//! | `redis-cluster`, `redis-tls` | the same on a cluster, and over TLS |
+//! | `redis-cluster`, `redis-tls` | [`RedisStore`](store::RedisStore) on a cluster, and over TLS |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
-//! | `tracing` | [what happens to sessions](guide::observability), for the log |
-//! | `testing` | [scenario files](testing::scenario), and the [suite](testing::acceptance) that every store must pass |
+//! | `tracing` | [events](guide::observability) for the log |
+//! | `testing` | [scenario files](testing::scenario), and the [acceptance suite](testing::acceptance) for stores |
 #![cfg_attr(
     not(all(
         feature = "axum",

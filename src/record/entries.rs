@@ -95,7 +95,7 @@ impl Entries {
         }
     }
 
-    /// What the entries come to with these edits.
+    /// Returns the size of the entries with these edits.
     pub(crate) fn size_after(&self, edits: &[Edit<'_>]) -> Size {
         edits.iter().fold(self.size(), |size, edit| {
             let before = edit.place.as_ref().map_or(0, |(_, value)| value.len());
@@ -103,7 +103,7 @@ impl Entries {
         })
     }
 
-    /// Lays edits over the entries: sorted by key, each key once.
+    /// Applies edits, which are sorted by key, each key once.
     pub(crate) fn edit(&mut self, edits: &[Edit<'_>], size: Size) {
         // A counter, a flag, a date: mostly the new value is as long as the old one.
         let in_place = edits
