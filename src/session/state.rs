@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) planted: bool,
     /// How often this request ended a session. What was staged before stays dropped.
     pub(super) logouts: u32,
-    /// The session was ended by this request: its cookie goes, whatever follows.
+    /// This request ended the session: its cookie is removed, unless a new one is sent.
     pub(super) ended: bool,
     pub(super) accessed: bool,
     /// The user to whom the host has limited the session.

@@ -10,18 +10,18 @@ use liquid_core::model::{
 
 use super::value::NIL;
 
-/// The caller's values that a template has read, by name.
+/// The host's values that a template has read, by name.
 #[derive(Default)]
 pub(super) struct Nodes<'g>(FrozenMap<String, Box<Node<'g>>>);
 
-/// A caller's value, and what was read below it.
+/// A value of the host's, and the values that were read below it.
 struct Node<'g> {
     value: &'g dyn ValueView,
     below: Nodes<'g>,
 }
 
 impl<'g> Nodes<'g> {
-    /// The lenient form of a caller's value; nil if there is none.
+    /// Returns the lenient form of a value; nil if there is none.
     pub(super) fn get(&self, name: &str, value: Option<&'g dyn ValueView>) -> &dyn ValueView {
         match (self.0.get(name), value) {
             (Some(node), _) => node,
