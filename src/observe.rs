@@ -131,7 +131,7 @@ observed! {
     /// Sessions that were ended by [`logout`](crate::Session::logout) or
     /// [`revoke`](crate::Sessions::revoke).
     ended {
-        // The session ID is not known if nothing had loaded the session.
+        // The session ID is not known if the record can't be read.
         destroyed(session: Option<SessionId>) += 1 => INFO, "session ended by its visitor";
         revoked(count: usize) += count as u64 => INFO, "sessions of a user revoked";
     }
@@ -201,7 +201,7 @@ macro_rules! fields {
 fields! {
     SessionId => |id| tracing::field::display(id);
     Option<SessionId> => |id| id.map(tracing::field::display);
-    Option<&str> => |text| text.map(|text| tracing::field::display(Shown(text)));
+    Option<&str> => |text| text.map(|text| Shown(text).to_string());
     Kind => |kind| tracing::field::display(kind);
     usize => |count| count;
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod entries;
+mod forward;
 mod lifetime;
 mod stored;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub use change::{Change, Op};
 pub(crate) use change::{Ops, add, append};
 pub(crate) use entries::Entries;
+pub use forward::Forward;
 pub use lifetime::{Lifetime, Touch};
 
 use crate::clock::Timestamp;

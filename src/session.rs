@@ -219,10 +219,7 @@ impl Session {
     pub fn commit(&self) -> Result<Outcome, Error> {
         let mut state = self.lock();
         if state.transaction.is_some() {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "a transaction commits by itself when it returns: don't call `commit` in it",
-            ));
+            return Err(transaction::unfinished());
         }
         match state.commit(self.shared())? {
             Attempt::Done(outcome) => Ok(outcome),
@@ -254,9 +251,14 @@ impl Session {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn finish(&self, answer: Answer) -> Finished {
+        // A transaction that was given up may still run on another thread. It commits nothing, and
+        // neither must this.
+        let _transaction = self.wait_for_transactions();
         let mut state = self.lock();
         let mut error = None;
-        if answer == Answer::Good {
+        if state.transaction.is_some() {
+            error = Some(transaction::unfinished());
+        } else if answer == Answer::Good {
             error = state
                 .commit(self.shared())
                 .map_or_else(Some, |attempt| match attempt {

@@ -24,13 +24,10 @@ pub use self::redis::{RedisStore, RedisStoreBuilder};
 use crate::clock::Timestamp;
 use crate::error::Error;
 pub use crate::limits::Limits;
-pub use crate::record::{Change, Lifetime, Op, Record, Touch};
+pub use crate::record::{Change, Forward, Lifetime, Op, Record, Touch};
 use crate::secret::SessionId;
 pub use crate::secret::StoreKey;
 pub use crate::value::StoredValue;
-
-/// How long a store remembers where a renewed session went: 60 seconds.
-const FORWARD_TIME: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a store holds under a key: the answer to [`SessionStore::load`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,33 +39,6 @@ pub enum Loaded {
     Moved(Forward),
     /// No record and no forward.
     Absent,
-}
-
-/// Where a renewed session went. A store keeps it under the old key for 60 seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// The key of the session since the renewal, in the same shard.
-    pub to: StoreKey,
-    /// Whether a login moved the session. Commits of requests that had loaded it before do not follow.
-    pub by_login: bool,
-    /// The moment from which on the forward does not exist.
-    pub until: Timestamp,
-}
-
-impl Forward {
-    /// Creates the forward that a change leaves when it moves a session at `now`.
-    pub fn new(to: StoreKey, change: &Change, now: Timestamp) -> Self {
-        Self {
-            to,
-            by_login: change.is_login(),
-            until: now + FORWARD_TIME,
-        }
-    }
-
-    /// Returns whether the forward still exists.
-    pub fn is_alive(&self, now: Timestamp) -> bool {
-        now < self.until
-    }
 }
 
 /// One atomic step on one key, for [`SessionStore::swap`].

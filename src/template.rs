@@ -18,5 +18,6 @@ mod value;
 mod view;
 
 pub use globals::Bound;
+pub use lenient::Lenient;
 pub use tags::render::RenderTag;
 pub use tags::session::{ParserBuilderExt, SessionBlock, SessionTag};

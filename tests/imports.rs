@@ -55,6 +55,7 @@ const DRAWING: &[(&str, &[&str])] = &[
             "config", "error", "observe", "secret", "session", "sessions",
         ],
     ),
+    ("template", &["error", "session", "value"]),
 ];
 
 /// What these modules must not reach, by themselves or through another module. `name::` is a crate.
@@ -285,10 +286,11 @@ fn tokens(code: &str) -> Vec<String> {
             let character = rest
                 .strip_prefix("'\\")
                 .map_or_else(|| rest[1..].chars().nth(1) == Some('\''), |_| true);
-            if character {
-                2 + rest[2..].find('\'').unwrap_or(0) + 1
-            } else {
-                1
+            // Behind the quote there is a character, of any length.
+            let inner = rest.chars().nth(1).map_or(0, char::len_utf8);
+            match rest.get(1 + inner..).and_then(|text| text.find('\'')) {
+                Some(end) if character => 1 + inner + end + 1,
+                _ => 1,
             }
         } else {
             0

@@ -9,7 +9,9 @@ mod cycle;
 mod held;
 mod pair;
 mod process;
+#[cfg(feature = "databases")]
 mod redb;
+#[cfg(feature = "databases")]
 mod redis;
 mod site;
 mod templates;
@@ -27,8 +29,11 @@ fn main() {
     process::memory(&mut table);
     held::threads(&mut table);
     held::million(&mut table);
-    redb::run(&mut table);
-    redis::run(&mut table);
+    #[cfg(feature = "databases")]
+    {
+        redb::run(&mut table);
+        redis::run(&mut table);
+    }
     site::run(&mut table);
     table.print();
 }

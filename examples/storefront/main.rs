@@ -5,7 +5,7 @@
 //! cargo run --example storefront --features axum,redb,yaml
 //! ```
 //!
-//! - `app/mod.rs` is what a host does in Rust: routes, signing in and out, and one line that renders.
+//! - `app.rs` is what a host does in Rust: routes, signing in and out, and one line that renders.
 //! - `app/site.rs` reads the folder. What the pages do with the session is in the pages:
 //!   `fixtures/site/views/`.
 //! - `app/options.rs` reads the arguments and opens the store.

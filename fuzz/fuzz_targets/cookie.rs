@@ -16,15 +16,19 @@ use libfuzzer_sys::fuzz_target;
 use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::Environment;
 use liquid_session::http::SessionLayer;
-use liquid_session::store::{Change, Committed, Record, RecordParts, SessionStore, StoreKey};
+use liquid_session::store::{
+    Change, Committed, Lifetime, Limits, Loaded, Record, SessionStore, StoreKey, Swap, Swapped,
+    Touch,
+};
 use liquid_session::{Error, Session, SessionConfig, SessionId, Sessions};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
-/// The one session that is alive has the secret of 32 zero bytes, and this is its SHA-256.
+/// The one session that is alive has the secret of 32 zero bytes, and this is its store key: the shard,
+/// and the first 30 bytes of the secret's SHA-256.
 const ALIVE: [u8; 32] = [
-    0x66, 0x68, 0x7a, 0xad, 0xf8, 0x62, 0xbd, 0x77, 0x6c, 0x8f, 0xc1, 0x8b, 0x8e, 0x9f, 0x8e, 0x20,
-    0x08, 0x97, 0x14, 0x85, 0x6e, 0xe2, 0x33, 0xb3, 0x90, 0x2a, 0x59, 0x1d, 0x0d, 0x5f, 0x29, 0x25,
+    0x00, 0x00, 0x66, 0x68, 0x7a, 0xad, 0xf8, 0x62, 0xbd, 0x77, 0x6c, 0x8f, 0xc1, 0x8b, 0x8e, 0x9f,
+    0x8e, 0x20, 0x08, 0x97, 0x14, 0x85, 0x6e, 0xe2, 0x33, 0xb3, 0x90, 0x2a, 0x59, 0x1d, 0x0d, 0x5f,
 ];
 const SECRET: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -46,47 +50,47 @@ impl Asked {
 }
 
 impl SessionStore for Asked {
-    fn load(&self, key: &StoreKey, _now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.0
             .lock()
             .expect("no panic is survived")
             .loads
             .push(*key);
         if *key.as_bytes() != ALIVE {
-            return Ok(None);
+            return Ok(Loaded::Absent);
         }
-        let record = Record::from_parts(RecordParts {
-            id: SessionId::from_bytes([1; 16]),
-            version: 1,
-            created: Timestamp::from_millis(0),
-            last_used: Timestamp::MAX,
-            idle_timeout: Duration::from_secs(60),
-            ends: Timestamp::MAX,
-            user: None,
-            data: vec![("color".to_owned(), b"sdark".to_vec())],
-        })?;
-        Ok(Some(Arc::new(record)))
+        let begin = Change::new(Limits::default(), Lifetime::new(Duration::from_secs(60)))
+            .create(SessionId::from_bytes([1; 16]))
+            .set("color", &"dark".into());
+        let record = begin.created(now)?.expect("it creates a session");
+        Ok(Loaded::Found(Arc::new(record)))
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, _now: Timestamp) -> Result<Committed, Error> {
+    fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        _loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
         let mut calls = self.0.lock().expect("no panic is survived");
-        if change.creates() {
+        if change.created(now)?.is_some() {
             calls.creates.push(*key);
         } else {
             calls.changes.push(*key);
         }
         Ok(Committed::Stored {
-            taken: Vec::new(),
-            version: 1,
+            key: *key,
+            merged: false,
         })
     }
 
-    fn touch(&self, _key: &StoreKey, _now: Timestamp) -> Result<bool, Error> {
-        Ok(true)
+    fn swap(&self, _key: &StoreKey, _swap: Swap<'_>, _now: Timestamp) -> Result<Swapped, Error> {
+        Ok(Swapped::Done)
     }
 
-    fn destroy(&self, _key: &StoreKey) -> Result<bool, Error> {
-        Ok(true)
+    fn touch(&self, _key: &StoreKey, _touch: &Touch<'_>) -> Result<(), Error> {
+        Ok(())
     }
 
     liquid_session_fuzz::nothing_for_operators!();

@@ -8,21 +8,12 @@ pub mod template;
 #[macro_export]
 macro_rules! nothing_for_operators {
     () => {
-        fn user_sessions(
+        fn user_index(
             &self,
             _user: &str,
             _now: liquid_session::clock::Timestamp,
-        ) -> Result<Vec<liquid_session::store::SessionInfo>, liquid_session::Error> {
+        ) -> Result<Vec<liquid_session::store::IndexLine>, liquid_session::Error> {
             Ok(Vec::new())
-        }
-
-        fn revoke(
-            &self,
-            _user: &str,
-            _which: liquid_session::store::Revoke,
-            _now: liquid_session::clock::Timestamp,
-        ) -> Result<usize, liquid_session::Error> {
-            Ok(0)
         }
 
         fn sweep(
@@ -41,6 +32,10 @@ macro_rules! nothing_for_operators {
                 &liquid_session::store::Record,
             ) -> bool,
         ) -> Result<(), liquid_session::Error> {
+            Ok(())
+        }
+
+        fn ping(&self) -> Result<(), liquid_session::Error> {
             Ok(())
         }
 

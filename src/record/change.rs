@@ -10,12 +10,11 @@ pub(crate) use merge::{add, append};
 use smallvec::SmallVec;
 
 use super::lifetime::Lifetime;
-use super::{Entries, Owner, Record, new_version};
+use super::{Entries, Forward, Owner, Record, new_version};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::secret::{SessionId, StoreKey};
-use crate::store::Forward;
 use crate::value::{StoredValue, Value};
 
 /// A change of one key.

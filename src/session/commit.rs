@@ -41,7 +41,7 @@ impl State {
             // A renewal may be the only change, and nothing loaded yet.
             self.open(Some(shared))?;
         }
-        if let Some(error) = self.failure() {
+        if let Some(error) = self.obstacle() {
             return Err(error.clone());
         }
         match &self.base {
@@ -112,7 +112,7 @@ impl State {
         }
         count(&shared.tally.commits, 1);
         shared.tally.created(id);
-        self.committed(key);
+        self.committed(key, id);
         Ok(Attempt::Done(Outcome::with_secret(Status::Created, Some(secret))))
     }
 
@@ -142,7 +142,7 @@ impl State {
         }
         match committed {
             Ok(Committed::Stored { key, merged }) => {
-                self.committed(key);
+                self.committed(key, id);
                 count(&shared.tally.commits, 1);
                 count(&shared.tally.merges, u64::from(merged));
                 let secret = renewed
@@ -194,10 +194,9 @@ impl State {
         self.fail(error)
     }
 
-    fn committed(&mut self, key: StoreKey) {
-        self.rebase_on(Base::Unopened(Credential::Key(key)));
+    fn committed(&mut self, key: StoreKey, id: SessionId) {
+        self.go_on(key, id);
         self.renew = false;
-        self.login = None;
         self.new_id = None;
         self.has_cookie = true;
         self.ended = false;

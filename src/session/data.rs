@@ -15,7 +15,9 @@ use crate::limits::Limits;
 use crate::observe::{self, count};
 use crate::record::add;
 use crate::sensitive::{self, Finding};
-use crate::store::{Loaded, Swap, Swapped};
+use crate::clock::Timestamp;
+use crate::secret::StoreKey;
+use crate::store::{Forward, Loaded, Record, Swap, Swapped};
 use crate::value::{StoredValue, Value};
 
 impl Session {
@@ -436,6 +438,7 @@ fn take_now(
     limits: Limits,
     shared: &Shared,
 ) -> Result<Option<Value>, Error> {
+    let mut merged = false;
     loop {
         let taken = state.value(key)?;
         let (Base::Loaded(store_key, record), Some(stored)) = (&state.base, state.stored(key))
@@ -447,31 +450,54 @@ fn take_now(
             state.pending.forget(key, size);
             return Ok(taken);
         }
-        let after = record.without(key);
+        let now = shared.now();
+        let mut after = record.without(key);
+        // Like any other change it counts as a use, and keeps no older one than the store has.
+        if let Some(touch) = record.touch_due(&shared.lifetime(), now) {
+            after.touch(&touch);
+        }
         let swap = Swap::Replace {
             before: &record,
             after: &after,
         };
-        let now = shared.now();
         let swapped = shared.store.swap(&store_key, swap, now);
-        let (store_key, current) = match swapped.inspect_err(observe::failed)? {
+        let current = match swapped.inspect_err(observe::failed)? {
             Swapped::Done => {
                 state.pending.forget(key, size);
                 state.base = Base::Loaded(store_key, Arc::new(after));
                 count(&shared.tally.commits, 1);
+                count(&shared.tally.merges, u64::from(merged));
                 return Ok(taken);
             }
-            Swapped::Current(record) => (store_key, record),
-            Swapped::Moved(forward) if !forward.by_login => {
-                match shared.store.load(&forward.to, now)? {
-                    Loaded::Found(record) => (forward.to, record),
-                    _ => return Ok(None),
-                }
-            }
-            Swapped::Moved(_) | Swapped::Gone => return Ok(None),
+            Swapped::Current(record) => Some((store_key, record)),
+            Swapped::Moved(forward) => follow(forward, shared, now)?,
+            Swapped::Gone => None,
+        };
+        let Some((store_key, current)) = current else {
+            // The session has ended or a login has moved it: there is no value to take.
+            state.pending.forget(key, size);
+            state.base = Base::Loaded(store_key, Arc::new(record.without(key)));
+            return Ok(None);
         };
         // Another request has changed the session: look again.
+        merged = true;
         state.pending = state.pending.rebase(Some(&current), limits)?;
         state.base = Base::Loaded(store_key, current);
     }
+}
+
+/// The record that renewals have moved; `None` after a login, or if the session has ended.
+fn follow(
+    mut forward: Forward,
+    shared: &Shared,
+    now: Timestamp,
+) -> Result<Option<(StoreKey, Arc<Record>)>, Error> {
+    while !forward.by_login {
+        match shared.store.load(&forward.to, now)? {
+            Loaded::Found(record) => return Ok(Some((forward.to, record))),
+            Loaded::Moved(next) => forward = next,
+            Loaded::Absent => break,
+        }
+    }
+    Ok(None)
 }

@@ -24,8 +24,11 @@ pub(super) struct State {
     pub(super) pending: Pending,
     pub(super) renew: bool,
     pub(super) login: Option<Box<Owner>>,
-    /// The key of the cookie that the visitor came with.
+    /// The key by which this request last met the session; at first that of the visitor's cookie.
     cookie: Credential,
+    /// The session ID and the user of a signed-in session that this request has met: a logout ends it
+    /// also if no key leads to it.
+    signed_in: Option<(SessionId, KString)>,
     /// The visitor has a cookie of ours: came with it, or was sent one.
     pub(super) has_cookie: bool,
     /// Two cookies opened sessions: the answer removes the cookie wherever it may be.
@@ -40,8 +43,10 @@ pub(super) struct State {
     /// The ID that a new session will have, once the request has read it.
     pub(super) new_id: Option<SessionId>,
     pub(super) transaction: Option<Box<Transaction>>,
-    /// The error of a value that could not be read.
+    /// The error of a value that could not be read since the last render began.
     unread: Option<Error>,
+    /// A value of the record is damaged.
+    damage: Option<Error>,
     /// The last outcome that concerns the cookie, until the answer is sent: a handler that committed
     /// may have dropped it.
     pub(super) unsent: Option<Box<Outcome>>,
@@ -133,6 +138,7 @@ impl State {
             planted: false,
             base,
             cookie,
+            signed_in: None,
             pending: Pending::default(),
             renew: false,
             login: None,
@@ -143,6 +149,7 @@ impl State {
             new_id: None,
             transaction: None,
             unread: None,
+            damage: None,
             unsent: None,
             finished: false,
         }
@@ -166,6 +173,7 @@ impl State {
 
     pub(super) fn rebase_on(&mut self, base: Base) {
         self.base = base;
+        (self.unread, self.damage) = (None, None);
         self.reset_pending();
     }
 
@@ -221,8 +229,11 @@ impl State {
                     );
                     if foreign {
                         shared.tally.foreign(record.id());
+                        self.signed_in = None;
                         Some(Base::Absent)
                     } else {
+                        let user = record.user().map(KString::from_ref);
+                        self.signed_in = user.map(|user| (record.id(), user));
                         Some(Base::Loaded(key, record))
                     }
                 }
@@ -338,6 +349,9 @@ impl State {
     pub(super) fn note_unread<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
             self.unread = Some(error.clone());
+            if error.kind() == ErrorKind::Corrupt {
+                self.damage = Some(error.clone());
+            }
         }
         result
     }
@@ -407,6 +421,11 @@ impl State {
         }
     }
 
+    /// The failure that keeps the request from being committed.
+    pub(super) fn obstacle(&self) -> Option<&Error> {
+        self.failure().or(self.damage.as_ref())
+    }
+
     /// Answers with an error until the changes are discarded.
     pub(super) fn fail(&mut self, error: Error) -> Error {
         let credential = self.key().map_or(Credential::None, Credential::Key);
@@ -422,7 +441,10 @@ impl State {
     #[cfg(feature = "tower")]
     pub(super) fn needs_store(&self, shared: &Shared) -> bool {
         let due = |record: &Record| record.touch_due(&shared.lifetime(), shared.now()).is_some();
-        self.has_changes() || self.failure().is_some() || self.record().is_some_and(due)
+        self.has_changes()
+            || self.transaction.is_some()
+            || self.obstacle().is_some()
+            || self.record().is_some_and(due)
     }
 
     pub(super) fn forget_changes(&mut self) {
@@ -450,6 +472,7 @@ impl State {
     /// undone: nothing that was pending before it returns.
     pub(super) fn restore(&mut self, to: &Savepoint, limits: Limits) -> Result<(), Error> {
         self.reset_pending();
+        self.unread = None;
         if to.logouts != self.logouts {
             (self.renew, self.login) = (false, None);
             return Ok(());
@@ -497,12 +520,15 @@ impl State {
         if let Some(ended) = users::end(store, key, now, own)? {
             return Ok(Some(ended));
         }
-        let Some((id, user)) = self.record().and_then(|r| Some((r.id(), r.user()?))) else {
+        let Some((id, user)) = &self.signed_in else {
             return Ok(None);
         };
+        let same = |record: &Record| {
+            record.id() == *id && record.user() == Some(user.as_str()) && own(record)
+        };
         for line in store.user_index(user, now)? {
-            if line.id == id
-                && let Some(ended) = users::end(store, line.key, now, |record| record.id() == id)?
+            if line.id == *id
+                && let Some(ended) = users::end(store, line.key, now, same)?
             {
                 return Ok(Some(ended));
             }
@@ -510,10 +536,20 @@ impl State {
         Ok(None)
     }
 
+    /// Goes on under the key that a commit has stored the session under.
+    pub(super) fn go_on(&mut self, key: StoreKey, id: SessionId) {
+        self.cookie = Credential::Key(key);
+        if let Some(owner) = self.login.take() {
+            self.signed_in = Some((id, KString::from_ref(&owner.user)));
+        }
+        self.rebase_on(Base::Unopened(Credential::Key(key)));
+    }
+
     fn begin_without(&mut self) {
         self.ended = true;
         self.logouts += 1;
         self.cookie = Credential::None;
+        self.signed_in = None;
         self.rebase_on(Base::Absent);
         self.forget_changes();
     }
@@ -522,13 +558,13 @@ impl State {
     /// did.
     pub(super) fn end_damaged(&mut self, shared: &Shared) -> bool {
         let now = shared.now();
-        let swapped = match (&self.base, &self.unread) {
+        let swapped = match (&self.base, &self.damage) {
             (Base::Failed(credential, error), _) if error.kind() == ErrorKind::Corrupt => {
                 credential
                     .key()
                     .map(|key| (None, shared.store.swap(&key, Swap::RemoveUnreadable, now)))
             }
-            (Base::Loaded(key, record), Some(error)) if error.kind() == ErrorKind::Corrupt => {
+            (Base::Loaded(key, record), Some(_)) => {
                 let swapped = shared.store.swap(key, Swap::Remove(record), now);
                 Some((Some(record.id()), swapped))
             }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use parking_lot::MutexGuard;
+
 use super::commit::{Attempt, PATIENCE, pause};
 use super::queue::Turn;
 use super::state::{Savepoint, Transaction};
@@ -129,25 +131,26 @@ impl Session {
 
     /// Waits for other transactions of this request, which run on other threads.
     fn begin(&self) -> Result<Running<'_>, Error> {
-        let nested = |session: &Self| {
-            let state = session.lock();
-            state
-                .transaction
-                .as_ref()
-                .is_some_and(|t| t.is_of_this_thread())
-        };
-        if nested(self) {
-            return Err(Error::new(
+        let guard = self.wait_for_transactions().ok_or_else(|| {
+            Error::new(
                 ErrorKind::Conflict,
                 "a transaction can't begin inside another one of the same session",
-            ));
-        }
-        let guard = self.0.transactions.lock();
+            )
+        })?;
         self.lock().transaction = Some(Box::new(Transaction::new()));
         Ok(Running {
             session: self,
             _guard: guard,
         })
+    }
+
+    /// Waits until no transaction runs on this session; `None` within one of this thread.
+    pub(super) fn wait_for_transactions(&self) -> Option<MutexGuard<'_, ()>> {
+        let own = |transaction: &Box<Transaction>| transaction.is_of_this_thread();
+        if self.lock().transaction.as_ref().is_some_and(own) {
+            return None;
+        }
+        Some(self.0.transactions.lock())
     }
 
     fn others_queue(&self) -> bool {
@@ -176,13 +179,21 @@ impl Session {
 /// Ends the transaction when it is dropped, also by a panic.
 struct Running<'s> {
     session: &'s Session,
-    _guard: parking_lot::MutexGuard<'s, ()>,
+    _guard: MutexGuard<'s, ()>,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.session.lock().transaction = None;
     }
+}
+
+/// For a commit within the closure of a transaction.
+pub(super) fn unfinished() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "a transaction commits by itself when it returns: don't commit or finish in it",
+    )
 }
 
 pub(super) fn conflict() -> Error {

@@ -10,8 +10,7 @@ use liquid_core::model::{
 
 use crate::error::{Error, ErrorKind};
 use crate::session::{Savepoint, Session};
-use super::lenient::Nodes;
-use crate::value::Value;
+use super::lenient::Lenient;
 use crate::template::value::NIL;
 use crate::template::view::{CONTEXT, SESSION, SessionView};
 
@@ -47,9 +46,7 @@ impl Session {
             context: Context {
                 view: SessionView::new(self),
                 globals,
-                lenient: None,
             },
-            lenient: None,
             extra: Vec::new(),
         }
     }
@@ -161,11 +158,9 @@ impl From<Error> for liquid::Error {
 /// - Every value that a template reads from the session stays in memory until this is dropped, up to
 ///   256 times `max_bytes` and at least a mebibyte. Bind again for each render.
 pub struct Bound<'g, G: ?Sized> {
-    context: Context<'g, G>,
-    /// The host's globals, if they are lenient.
-    lenient: Option<Nodes<'g>>,
+    pub(super) context: Context<'g, G>,
     /// The variables that [`with`](Self::with) added: mostly none, or one for a layout.
-    extra: Vec<(KString, Box<dyn ValueView + Send + 'g>)>,
+    pub(super) extra: Vec<(KString, Box<dyn ValueView + Send + 'g>)>,
 }
 
 impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
@@ -185,12 +180,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     pub fn with(mut self, name: impl Into<KString>, value: impl ValueView + Send + 'g) -> Self {
         let name = name.into();
         self.extra.retain(|(other, _)| *other != name);
-        let value: Box<dyn ValueView + Send + 'g> = match self.lenient {
-            // Values of this crate are lenient by themselves.
-            Some(_) => Box::new(Value::from_view(&value)),
-            None => Box::new(value),
-        };
-        self.extra.push((name, value));
+        self.extra.push((name, Box::new(value)));
         self
     }
 
@@ -212,13 +202,8 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     /// # Ok::<(), liquid::Error>(())
     /// ```
     #[must_use]
-    pub fn lenient(mut self) -> Self {
-        self.lenient = Some(Nodes::default());
-        self.context.lenient = Some(Nodes::default());
-        for (_, value) in &mut self.extra {
-            *value = Box::new(Value::from_view(&**value));
-        }
-        self
+    pub fn lenient(self) -> Lenient<'g, G> {
+        Lenient::new(self)
     }
 
     fn added(&self, name: &str) -> Option<&dyn ValueView> {
@@ -229,8 +214,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     fn has(&self, name: &str) -> bool {
         // The answer to a tag's question is "no", so that the engine looks no further.
         !self.context.view.answers(name)
-            && (self.lenient.is_some()
-                || name == CONTEXT
+            && (name == CONTEXT
                 || self.added(name).is_some()
                 || self.context.globals.contains_key(name))
     }
@@ -239,13 +223,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
         if name == CONTEXT {
             return Some(&self.context);
         }
-        self.added(name).or_else(|| {
-            let own = self.context.globals.get(name);
-            match &self.lenient {
-                Some(nodes) => Some(nodes.get(name, own)),
-                None => own,
-            }
-        })
+        self.added(name).or_else(|| self.context.globals.get(name))
     }
 
     fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
@@ -258,26 +236,24 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
 }
 
 /// `context`: the session beside the host's own fields.
-struct Context<'g, G: ?Sized> {
-    view: SessionView<'g>,
-    globals: &'g G,
-    /// The host's fields, if they are lenient.
-    lenient: Option<Nodes<'g>>,
+pub(super) struct Context<'g, G: ?Sized> {
+    pub(super) view: SessionView<'g>,
+    pub(super) globals: &'g G,
 }
 
 impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
-    fn own(&self) -> Option<&'g dyn ObjectView> {
+    pub(super) fn own(&self) -> Option<&'g dyn ObjectView> {
         let globals: &'g G = self.globals;
         globals.get(CONTEXT)?.as_object()
     }
 
-    fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
+    pub(super) fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
         let own = self.own().into_iter().flat_map(|own| own.keys());
         own.filter(|name| name.as_str() != SESSION)
             .chain([KStringCow::from_static(SESSION)])
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         name == SESSION
             || self.view.answers(name)
             || self.own().is_some_and(|own| own.contains_key(name))
@@ -285,17 +261,16 @@ impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
 
     fn member(&self, name: &str) -> Option<&dyn ValueView> {
         if name == SESSION {
-            return Some(if self.view.session().is_enabled() {
-                &self.view
-            } else {
-                &NIL
-            });
+            return Some(self.session());
         }
-        let own = self.own().and_then(|own| own.get(name));
-        match &self.lenient {
-            // The engine then asks for the size.
-            Some(nodes) if own.is_some() || name != "size" => Some(nodes.get(name, own)),
-            _ => own,
+        self.own()?.get(name)
+    }
+
+    pub(super) fn session(&self) -> &dyn ValueView {
+        if self.view.session().is_enabled() {
+            &self.view
+        } else {
+            &NIL
         }
     }
 }
@@ -384,6 +359,8 @@ macro_rules! layered_view {
         }
     };
 }
+
+pub(super) use layered_view;
 
 layered_view!(Context);
 layered_view!(Bound);

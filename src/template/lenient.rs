@@ -5,10 +5,94 @@ use std::fmt;
 use elsa::FrozenMap;
 use liquid_core::ValueView;
 use liquid_core::model::{
-    DisplayCow, KStringCow, ObjectView, ScalarCow, State, Value as LiquidValue,
+    DisplayCow, KString, KStringCow, ObjectView, ScalarCow, State, Value as LiquidValue,
 };
 
+use super::globals::{Bound, Context, layered_view};
 use super::value::NIL;
+use super::view::{CONTEXT, SESSION};
+use crate::value::Value;
+
+/// Bound globals whose unknown variables are nil; made by [`Bound::lenient`].
+pub struct Lenient<'g, G: ?Sized> {
+    context: LenientContext<'g, G>,
+    roots: Nodes<'g>,
+    /// Values of this crate, which are lenient by themselves.
+    extra: Vec<(KString, Value)>,
+}
+
+/// `context` with the caller's own fields as lenient ones.
+struct LenientContext<'g, G: ?Sized> {
+    inner: Context<'g, G>,
+    own: Nodes<'g>,
+}
+
+impl<'g, G: ObjectView + ?Sized> Lenient<'g, G> {
+    pub(super) fn new(bound: Bound<'g, G>) -> Self {
+        Self {
+            context: LenientContext {
+                inner: bound.context,
+                own: Nodes::default(),
+            },
+            roots: Nodes::default(),
+            extra: bound
+                .extra
+                .into_iter()
+                .map(|(name, value)| (name, Value::from_view(&*value)))
+                .collect(),
+        }
+    }
+
+    fn added(&self, name: &str) -> Option<&Value> {
+        let found = self.extra.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value)
+    }
+
+    fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
+        let own = self.context.inner.globals.keys();
+        let extra = self.extra.iter().map(|(name, _)| name.as_str().into());
+        own.filter(|name| name.as_str() != CONTEXT && self.added(name.as_str()).is_none())
+            .chain(extra)
+            .chain([KStringCow::from_static(CONTEXT)])
+    }
+
+    /// Every name is known: its value may be nil.
+    fn has(&self, name: &str) -> bool {
+        !self.context.inner.view.answers(name)
+    }
+
+    fn member(&self, name: &str) -> Option<&dyn ValueView> {
+        if name == CONTEXT {
+            return Some(&self.context);
+        }
+        Some(match self.added(name) {
+            Some(value) => value,
+            None => self.roots.get(name, self.context.inner.globals.get(name)),
+        })
+    }
+}
+
+impl<G: ObjectView + ?Sized> LenientContext<'_, G> {
+    fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
+        self.inner.names()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.inner.has(name)
+    }
+
+    fn member(&self, name: &str) -> Option<&dyn ValueView> {
+        if name == SESSION {
+            return Some(self.inner.session());
+        }
+        let own = self.inner.own().and_then(|own| own.get(name));
+        // The engine then asks for the size.
+        (own.is_some() || name != "size").then(|| self.own.get(name, own))
+    }
+}
+
+layered_view!(Lenient);
+layered_view!(LenientContext);
 
 /// The host's values that a template has read, by name.
 #[derive(Default)]

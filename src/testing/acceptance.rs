@@ -96,10 +96,12 @@ macro_rules! topics {
 mod bench;
 mod concurrency;
 mod data;
+mod forwarding;
 mod lifecycle;
 mod limits;
 mod renewal;
 mod revival;
+mod swaps;
 mod sweep;
 mod threads;
 mod transactions;
@@ -109,10 +111,12 @@ mod values;
 topics! { ($)
     concurrency: __acceptance_concurrency,
     data: __acceptance_data,
+    forwarding: __acceptance_forwarding,
     lifecycle: __acceptance_lifecycle,
     limits: __acceptance_limits,
     renewal: __acceptance_renewal,
     revival: __acceptance_revival,
+    swaps: __acceptance_swaps,
     sweep: __acceptance_sweep,
     threads: __acceptance_threads,
     transactions: __acceptance_transactions,

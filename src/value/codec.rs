@@ -226,11 +226,11 @@ fn date_time(text: &str) -> Option<time::OffsetDateTime> {
     if parts.next().is_some() {
         return None;
     }
-    let utc = time::OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+    // The local time is in range wherever the moment was: in UTC it may lie in the year 10000.
+    let local = seconds.checked_add(offset.into())?;
+    let local = time::OffsetDateTime::from_unix_timestamp(local).ok()?;
     let offset = time::UtcOffset::from_whole_seconds(offset).ok()?;
-    utc.replace_nanosecond(nanos)
-        .ok()?
-        .checked_to_offset(offset)
+    Some(local.replace_nanosecond(nanos).ok()?.replace_offset(offset))
 }
 
 #[cfg(test)]

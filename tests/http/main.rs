@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod layer;
+mod races;
 mod security;
 mod support;

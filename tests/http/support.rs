@@ -16,7 +16,8 @@ use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::SessionConfig;
 use liquid_session::http::SessionLayer;
 use liquid_session::store::{
-    Change, Committed, MemoryStore, Record, Revoke, SessionInfo, SessionStore, StoreKey,
+    Change, Committed, IndexLine, Loaded, MemoryStore, Record, SessionStore, StoreKey, Swap,
+    Swapped, Touch,
 };
 use liquid_session::{Error, ErrorKind, Session, Sessions};
 use tokio::sync::Notify;
@@ -81,28 +82,30 @@ impl Watched {
 }
 
 impl SessionStore for Watched {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.reach()?.load(key, now)
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        self.reach()?.commit(key, change, now)
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        self.reach()?.swap(key, swap, now)
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        self.reach()?.touch(key, now)
+    fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
+        self.reach()?.commit(key, change, loaded, now)
     }
 
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.reach()?.destroy(key)
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        self.reach()?.touch(key, touch)
     }
 
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.reach()?.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.reach()?.revoke(user, which, now)
+    fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        self.reach()?.user_index(user, now)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
@@ -115,6 +118,10 @@ impl SessionStore for Watched {
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error> {
         self.reach()?.scan(now, visit)
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        self.reach()?.ping()
     }
 
     fn may_block(&self) -> bool {
@@ -292,6 +299,32 @@ fn pages() -> Router {
             }),
         )
         .route(
+            // Loads the session, lets others run for a while, and goes on.
+            "/later/{turns}/{what}",
+            get(
+                async |session: Session, Path((turns, what)): Path<(usize, String)>| {
+                    session.get("cart")?;
+                    for _ in 0..turns {
+                        tokio::task::yield_now().await;
+                    }
+                    match &*what {
+                        "logout" => session.logout()?,
+                        "set" => session.set("late", 1)?,
+                        "renew" => session.renew()?,
+                        "login" => session.login("alice")?,
+                        "renew_twice" => {
+                            session.renew()?;
+                            let _ = session.commit()?;
+                            tokio::task::yield_now().await;
+                            session.renew()?;
+                        }
+                        other => panic!("no such page: {other}"),
+                    }
+                    Ok::<_, Failure>(Redirect::to("/"))
+                },
+            ),
+        )
+        .route(
             "/id",
             get(async |session: Session| Page::Ok(format!("{:?}", session.id()?))),
         )
@@ -412,6 +445,16 @@ impl Answer {
 }
 
 impl Browser {
+    /// A browser on a site of these sessions, over HTTPS.
+    pub(crate) fn of(sessions: &Sessions) -> Self {
+        let layer = SessionLayer::new(sessions.clone()).assume_https();
+        Self {
+            app: pages().layer(layer),
+            name: sessions.config().cookie_name().to_owned(),
+            secret: None,
+        }
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
         let mut request = Request::get(path);
         if let Some(secret) = &self.secret {

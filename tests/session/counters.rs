@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::damaging::{Damage, Damaging};
 use liquid_session::clock::ManualClock;
 use liquid_session::config::SensitiveData;
 use liquid_session::store::Revoke;
-use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions, Status};
+use liquid_session::{
+    Answer, Error, ErrorKind, ParserBuilderExt as _, Session, SessionConfig, Sessions, Status,
+};
 
 const FORGED: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 struct Bench {
     sessions: Sessions,
+    store: Damaging,
     clock: ManualClock,
     moved: BTreeSet<String>,
 }
@@ -19,8 +23,10 @@ struct Bench {
 impl Bench {
     fn new(config: SessionConfig) -> Self {
         let clock = ManualClock::new();
+        let store = Damaging::default();
         Self {
-            sessions: Sessions::new(MemoryStore::new(), config).with_clock(clock.clone()),
+            sessions: Sessions::new(store.clone(), config).with_clock(clock.clone()),
+            store,
             clock,
             moved: BTreeSet::new(),
         }
@@ -213,7 +219,50 @@ fn each_step_moves_its_counters_and_no_other() {
     bench.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
     bench.step(&[("swept", 1)], |sessions| sessions.sweep(10).unwrap());
 
-    let all: BTreeSet<_> = bench.read().into_keys().collect();
+    for (damage, error) in [
+        (Damage::Value, true),
+        (Damage::Record, true),
+        (Damage::NewerForm, false),
+    ] {
+        bench.store.set(Damage::None);
+        let session = bench.sessions.open(None);
+        session.set("a", "text").unwrap();
+        let cookie = stored(&session);
+        bench.store.set(damage);
+        bench.step(&[("loads", 1), ("unreadable", 1)], |sessions| {
+            let session = sessions.open(Some(&cookie));
+            assert_eq!(session.get("a").is_err(), error);
+            assert_eq!(session.finish(Answer::Good).error.is_some(), error);
+        });
+    }
+
+    bench.store.set(Damage::None);
+    bench.step(&[("unknown_variables", 1)], |sessions| {
+        let parser = liquid::ParserBuilder::with_stdlib()
+            .sessions()
+            .build()
+            .unwrap();
+        let page = parser.parse("{% session a = session.b %}").unwrap();
+        let session = sessions.open(None);
+        session.render(&page, &liquid::object!({})).unwrap();
+    });
+    #[cfg(feature = "cookie")]
+    {
+        let cookies = [0; 2].map(|_| {
+            let session = bench.sessions.open(None);
+            session.set("a", 1).unwrap();
+            format!("__Host-sid={}", stored(&session))
+        });
+        bench.step(&[("loads", 2), ("planted", 1)], |sessions| {
+            let session = sessions.open_from_headers(&cookies);
+            assert_eq!(session.get("a").unwrap(), None);
+        });
+    }
+
+    let mut all: BTreeSet<_> = bench.read().into_keys().collect();
+    if !cfg!(feature = "cookie") {
+        all.remove("planted");
+    }
     assert_eq!(bench.moved, all, "a counter that no step moves");
 }
 

@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::damaging::{Damage, Damaging};
 use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::SensitiveData;
 use liquid_session::store::{
-    Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
+    IndexLine, Loaded, Record, Revoke, SessionStore, StoreKey, Swap, Swapped, Touch,
 };
-use liquid_session::{Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions};
+use liquid_session::{Answer, Error, ErrorKind, MemoryStore, Session, SessionConfig, Sessions};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
@@ -158,7 +159,7 @@ fn drive_all(sessions: &Sessions, clock: &ManualClock) {
     session.set("note", "4111111111111111").unwrap();
     session.set("5555555555554444", "a").unwrap();
 
-    // Ended by somebody who has looked into it, and by somebody who has not.
+    // Ended by a request that had loaded it, and by one that had not.
     let slow = sessions.open(Some(&cookie));
     slow.set("slow", 1).unwrap();
     let leaving = sessions.open(Some(&cookie));
@@ -202,27 +203,19 @@ impl Down {
 }
 
 impl SessionStore for Down {
-    fn load(&self, _: &StoreKey, _: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, _: &StoreKey, _: Timestamp) -> Result<Loaded, Error> {
         Self::error()
     }
 
-    fn commit(&self, _: &StoreKey, _: &Change, _: Timestamp) -> Result<Committed, Error> {
+    fn swap(&self, _: &StoreKey, _: Swap<'_>, _: Timestamp) -> Result<Swapped, Error> {
         Self::error()
     }
 
-    fn touch(&self, _: &StoreKey, _: Timestamp) -> Result<bool, Error> {
+    fn touch(&self, _: &StoreKey, _: &Touch<'_>) -> Result<(), Error> {
         Self::error()
     }
 
-    fn destroy(&self, _: &StoreKey) -> Result<bool, Error> {
-        Self::error()
-    }
-
-    fn user_sessions(&self, _: &str, _: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        Self::error()
-    }
-
-    fn revoke(&self, _: &str, _: Revoke, _: Timestamp) -> Result<usize, Error> {
+    fn user_index(&self, _: &str, _: Timestamp) -> Result<Vec<IndexLine>, Error> {
         Self::error()
     }
 
@@ -237,6 +230,35 @@ impl SessionStore for Down {
     ) -> Result<(), Error> {
         Self::error()
     }
+
+    fn ping(&self) -> Result<(), Error> {
+        Self::error()
+    }
+}
+
+/// Records that can't be read: a value of one, the whole of one, and one of a newer form.
+fn damage() {
+    let store = Damaging::default();
+    let sessions = Sessions::new(store.clone(), SessionConfig::default());
+    for damage in [Damage::Value, Damage::Record] {
+        store.set(Damage::None);
+        let cookie = sign_in(&sessions, &begin(&sessions));
+        store.set(damage);
+        let session = sessions.open(Some(&cookie));
+        assert_eq!(session.get("color").unwrap_err().kind(), ErrorKind::Corrupt);
+        assert!(session.finish(Answer::Good).error.is_some());
+        store.set(Damage::None);
+        assert_eq!(sessions.open(Some(&cookie)).get("color").unwrap(), None);
+    }
+    let cookie = begin(&sessions);
+    store.set(Damage::Record);
+    sessions.open(Some(&cookie)).logout().unwrap();
+    store.set(Damage::None);
+    let cookie = sign_in(&sessions, &begin(&sessions));
+    store.set(Damage::NewerForm);
+    assert_eq!(sessions.open(Some(&cookie)).get("color").unwrap(), None);
+    assert_eq!(sessions.user_sessions("alice").unwrap(), []);
+    assert_eq!(sessions.revoke("alice", Revoke::All).unwrap(), 1);
 }
 
 #[test]
@@ -252,6 +274,7 @@ fn the_guide_lists_what_is_emitted() {
     tracing::subscriber::with_default(subscriber, || {
         drive_all(&sessions, &clock);
         fail();
+        damage();
     });
     assert_eq!(emitted.summary(), documented());
 
@@ -264,7 +287,10 @@ fn the_guide_lists_what_is_emitted() {
         emitted.values("sensitive data in a session", "key"),
         ["note"]
     );
-    assert_eq!(emitted.values("sessions of a user revoked", "count"), ["1"]);
+    assert_eq!(
+        emitted.values("sessions of a user revoked", "count"),
+        ["1", "1"]
+    );
 }
 
 #[test]

@@ -6,8 +6,12 @@
 #[path = "../support/redis_server.rs"]
 mod redis_server;
 
+#[path = "../support/damaging.rs"]
+mod damaging;
+
 mod config;
 mod counters;
+mod damage;
 #[cfg(feature = "tracing")]
 mod events;
 mod model;

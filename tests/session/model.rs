@@ -4,4 +4,5 @@
 mod exhaustive;
 mod random;
 mod scene;
+mod three;
 mod world;

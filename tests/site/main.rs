@@ -1,7 +1,7 @@
 //! The examples as programs: the shop over HTTP and in a browser, and the operator's tool.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../examples/storefront/app/mod.rs"]
+#[path = "../../examples/storefront/app.rs"]
 #[allow(dead_code, reason = "the program uses all of it")]
 mod app;
 #[cfg(feature = "redis")]

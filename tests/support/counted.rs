@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Change, Committed, Record, Revoke, SessionInfo, SessionStore, StoreKey,
+    Change, Committed, IndexLine, Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch,
 };
 use liquid_session::{Error, ErrorKind, MemoryStore, SessionConfig, Sessions};
 
@@ -62,31 +62,36 @@ impl Counted {
 }
 
 impl SessionStore for Counted {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.count(&self.0.loads)?;
         self.0.store.load(key, now)
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        if !matches!(swap, Swap::Remove(_) | Swap::RemoveUnreadable) {
+            self.count(&self.0.commits)?;
+        }
+        self.0.store.swap(key, swap, now)
+    }
+
+    fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
         self.count(&self.0.commits)?;
-        self.0.store.commit(key, change, now)
+        self.0.store.commit(key, change, loaded, now)
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
         self.count(&self.0.touches)?;
-        self.0.store.touch(key, now)
+        self.0.store.touch(key, touch)
     }
 
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.0.store.destroy(key)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.0.store.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.0.store.revoke(user, which, now)
+    fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        self.0.store.user_index(user, now)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
@@ -99,6 +104,10 @@ impl SessionStore for Counted {
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error> {
         self.0.store.scan(now, visit)
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        self.0.store.ping()
     }
 
     fn may_block(&self) -> bool {

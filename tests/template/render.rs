@@ -125,7 +125,13 @@ fn the_same_output_and_the_same_errors_as_the_engine_s_own() {
                 // When it fails is the same; the words of a refused form may differ.
                 let when = |error: &str| error.split(':').next().map(str::to_owned);
                 assert_eq!(when(theirs), when(ours), "{template}");
-                if theirs.starts_with("render") {
+                if theirs.contains("failed to evaluate value") {
+                    // Ours names the argument and the partial.
+                    assert!(
+                        ours.contains("the argument `x: ") && ours.contains("partial=\"x\""),
+                        "{ours}"
+                    );
+                } else if theirs.starts_with("render") {
                     assert_eq!(theirs, ours, "{template}");
                 }
             }

@@ -7,12 +7,11 @@ use liquid_session::{SessionConfig, Value};
 
 use super::model::scene::Scene;
 use super::model::world::Op;
-use super::shelf::{Form, Shelf};
+use super::shelf::Shelf;
 
 /// What the requests do, in order.
 #[derive(Debug, Arbitrary)]
 pub struct Plan {
-    form: Form,
     steps: Vec<Step>,
 }
 
@@ -106,7 +105,7 @@ fn value(u: &mut Unstructured<'_>, depth: usize) -> Result<Value> {
 impl Plan {
     /// Plays it.
     pub fn play(self) {
-        let shelf = Shelf::new(self.form);
+        let shelf = Shelf::default();
         let config = SessionConfig::builder()
             .max_bytes(1 << 24)
             .max_keys(1 << 12);

@@ -1,113 +1,78 @@
-//! A store of one session, which keeps it in one of the stored forms.
+//! A store of one session, which keeps its stored form and swaps it.
 
 use std::sync::{Arc, Mutex};
 
-use liquid_session::Error;
 use liquid_session::clock::Timestamp;
-use liquid_session::store::{Applied, Change, Committed, Record, SessionStore, StoreKey, fuzzing};
-
-#[derive(Clone, Copy, Debug, arbitrary::Arbitrary)]
-pub(super) enum Form {
-    Record,
-    Redb,
-    Redis,
-}
-
-enum Stored {
-    Bytes(Vec<u8>),
-    Fields(Vec<(Vec<u8>, Vec<u8>)>),
-}
+use liquid_session::store::{Loaded, Record, SessionStore, StoreKey, Swap, Swapped, Touch};
+use liquid_session::{Error, ErrorKind};
 
 /// Where the session stands.
-#[derive(Clone)]
-pub(super) struct Shelf(Arc<Mutex<Option<(StoreKey, Stored)>>>, Form);
+#[derive(Clone, Default)]
+pub(super) struct Shelf(Arc<Mutex<Option<(StoreKey, Vec<u8>)>>>);
+
+fn write(record: &Record) -> Vec<u8> {
+    let bytes = record.to_bytes();
+    assert!(read(&bytes) == *record, "another record comes back");
+    bytes
+}
+
+fn read(bytes: &[u8]) -> Record {
+    Record::from_bytes(bytes).expect("it was written by us")
+}
 
 impl Shelf {
-    pub(super) fn new(form: Form) -> Self {
-        Self(Arc::default(), form)
-    }
-
-    fn write(&self, record: &Record) -> Stored {
-        let stored = match self.1 {
-            Form::Record => Stored::Bytes(record.to_bytes()),
-            Form::Redb => Stored::Bytes(fuzzing::to_redb(7, record)),
-            Form::Redis => Stored::Fields(fuzzing::to_redis(record)),
-        };
-        assert!(self.read(&stored) == *record, "another record comes back");
-        stored
-    }
-
-    fn read(&self, stored: &Stored) -> Record {
-        match (stored, self.1) {
-            (Stored::Fields(fields), _) => fuzzing::from_redis(fields.clone())
-                .expect("it was written by us")
-                .expect("it has fields"),
-            (Stored::Bytes(bytes), Form::Redb) => {
-                let (under, record) = fuzzing::from_redb(bytes).expect("it was written by us");
-                assert_eq!(under, 7);
-                record
-            }
-            (Stored::Bytes(bytes), _) => Record::from_bytes(bytes).expect("it was written by us"),
-        }
-    }
-
     pub(super) fn record(&self) -> Option<Record> {
         let place = self.0.lock().expect("no panic is survived");
-        place.as_ref().map(|(_, stored)| self.read(stored))
+        place.as_ref().map(|(_, bytes)| read(bytes))
     }
 }
 
 impl SessionStore for Shelf {
-    fn load(&self, key: &StoreKey, _now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, _now: Timestamp) -> Result<Loaded, Error> {
         let place = self.0.lock().expect("no panic is survived");
         Ok(match &*place {
-            Some((here, stored)) if here == key => Some(Arc::new(self.read(stored))),
-            _ => None,
+            Some((here, bytes)) if here == key => Loaded::Found(Arc::new(read(bytes))),
+            _ => Loaded::Absent,
         })
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, _now: Timestamp) -> Result<Swapped, Error> {
         let mut place = self.0.lock().expect("no panic is survived");
-        if let Some(record) = change.create(now)? {
-            assert!(place.is_none(), "a second session came into being");
-            let version = record.version();
-            *place = Some((*key, self.write(&record)));
-            let taken = Vec::new();
-            return Ok(Committed::Stored { taken, version });
-        }
-        let Some((here, stored)) = &mut *place else {
-            return Ok(Committed::Gone);
+        let (before, after) = match swap {
+            Swap::Create(record) => {
+                assert!(place.is_none(), "a second session came into being");
+                *place = Some((*key, write(record)));
+                return Ok(Swapped::Done);
+            }
+            Swap::Replace { before, after } => (before, after),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "nothing moves it or ends it",
+                ));
+            }
         };
+        let Some((here, bytes)) = &mut *place else {
+            return Ok(Swapped::Gone);
+        };
+        let current = read(bytes);
         if here != key {
-            return Ok(Committed::Gone);
+            return Ok(Swapped::Gone);
         }
-        let before = self.read(stored);
-        let mut record = before.clone();
-        match change.apply(&mut record, now) {
-            Ok(Applied::Changed { taken }) => {
-                *stored = self.write(&record);
-                let version = record.version();
-                Ok(Committed::Stored { taken, version })
-            }
-            Ok(Applied::Conflict) => Ok(Committed::Conflict),
-            Err(error) => {
-                assert!(record == before, "a change that failed left something");
-                Err(error)
-            }
+        if current.version() != before.version() {
+            return Ok(Swapped::Current(Arc::new(current)));
         }
+        assert_ne!(
+            after.version(),
+            before.version(),
+            "a change without a version"
+        );
+        *bytes = write(&after.with_later_use(&current));
+        Ok(Swapped::Done)
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        Ok(self.load(key, now)?.is_some())
-    }
-
-    fn destroy(&self, _key: &StoreKey) -> Result<bool, Error> {
-        Ok(self
-            .0
-            .lock()
-            .expect("no panic is survived")
-            .take()
-            .is_some())
+    fn touch(&self, _key: &StoreKey, _touch: &Touch<'_>) -> Result<(), Error> {
+        Ok(())
     }
 
     crate::nothing_for_operators!();

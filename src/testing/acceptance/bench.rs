@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use super::Fresh;
+use super::{Checked, Fresh};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::{SessionConfig, SessionConfigBuilder};
 use crate::error::{Error, ErrorKind};
@@ -48,14 +48,16 @@ impl Bench {
 
     /// The same store with other settings, as after a restart.
     pub(super) fn limited(
-        self,
+        &self,
         settings: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,
     ) -> Result<Self, Error> {
         let config = settings(SessionConfig::builder().timeout_minutes(60)).build()?;
-        let clock = Arc::new(self.clock.clone());
+        let clock = self.clock.clone();
+        let store = self.store.clone();
         Ok(Self {
-            sessions: Sessions::assemble(self.store.clone(), config, clock),
-            ..self
+            sessions: Sessions::assemble(store.clone(), config, Arc::new(clock.clone())),
+            store,
+            clock,
         })
     }
 
@@ -164,13 +166,46 @@ impl Bench {
         self.store.commit(&key(cookie)?, change, None, self.now())
     }
 
-    /// Records a use of the session now.
-    pub(super) fn touch(&self, cookie: &str) -> Result<(), Error> {
+    /// A store key that nothing uses, for a renewal of this session.
+    pub(super) fn new_key(&self, cookie: &str) -> Result<StoreKey, Error> {
+        Ok(Secret::generate(Some(key(cookie)?.shard()))?.store_key())
+    }
+
+    /// Records a use of the session now, which must be due.
+    pub(super) fn touch(&self, cookie: &str) -> Checked {
         let record = self.record(cookie)?;
-        match record.touch_due(&self.lifetime(), self.now()) {
-            Some(touch) => self.store.touch(&key(cookie)?, &touch),
-            None => Ok(()),
+        self.touch_as(cookie, &record, self.now())
+    }
+
+    /// Records a use as a request does that had loaded this record.
+    pub(super) fn touch_as(&self, cookie: &str, record: &Record, at: Timestamp) -> Checked {
+        let touch = record
+            .touch_due(&self.lifetime(), at)
+            .ok_or_else(|| failed("expected a use that is due, found none"))?;
+        self.store.touch(&key(cookie)?, &touch)
+    }
+
+    /// Sweeps, and expects so many removals of a store that does not expire records by itself.
+    #[track_caller]
+    pub(super) fn sweep(&self, max: usize, expected: usize) -> Checked {
+        let swept = self.sessions.sweep(max)?;
+        if self.store.expires_by_itself() {
+            assert!(swept <= max, "{swept} is more than {max}");
+        } else {
+            assert_eq!(swept, expected);
         }
+        Ok(())
+    }
+
+    /// Turns the clock back to a time when nothing had expired, to see how many records were not
+    /// removed. A store that expires records by itself may have removed them all, or none.
+    #[track_caller]
+    pub(super) fn expect_left_at(&self, earlier: Timestamp, expected: usize) -> Checked {
+        if !self.store.expires_by_itself() {
+            self.clock.set(earlier);
+            assert_eq!(self.count()?, expected);
+        }
+        Ok(())
     }
 }
 
@@ -202,6 +237,28 @@ pub(super) fn foreign_secret() -> Result<String, Error> {
 pub(super) fn expect_gone(outcome: &Outcome) {
     assert_eq!(outcome.status(), Status::Gone);
     assert!(outcome.secret().is_none(), "a cookie for an ended session");
+}
+
+/// Fails unless the changes were merged, and the cookie stays as it is.
+#[track_caller]
+pub(super) fn expect_merged(outcome: &Outcome) {
+    assert_eq!(outcome.status(), Status::Changed);
+    assert!(outcome.secret().is_none(), "a cookie of a second renewal");
+    assert!(!outcome.removes_cookie());
+}
+
+/// Renews the session under this cookie; the new cookie.
+pub(super) fn renew(bench: &Bench, old: &str) -> Result<String, Error> {
+    let session = bench.open(old);
+    session.renew()?;
+    cookie(&session.commit()?)
+}
+
+/// Signs in a user to the session under this cookie; the new cookie.
+pub(super) fn login(bench: &Bench, old: &str, user: &str) -> Result<String, Error> {
+    let session = bench.open(old);
+    session.login(user)?;
+    cookie(&session.commit()?)
 }
 
 /// Fails unless this is an error of that kind.

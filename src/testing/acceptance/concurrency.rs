@@ -169,4 +169,67 @@ fn a_taken_key_can_be_written_again(fresh: Fresh<'_>) -> Checked {
     let _ = session.commit()?;
     bench.expect(&cookie, &[("a", "a"), ("flash", "mine")])
 }
+
+/// Also what this request appended or added counts towards what it takes.
+fn take_is_exact_beside_an_append(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let list = |items: &[&str]| Some(Value::from(items.to_vec()));
+    for (stored, taken, left) in [
+        (vec!["old"], vec!["old", "other", "mine"], None),
+        // A request that saw no list takes its own item; the other one is not lost.
+        (vec![], vec!["mine"], list(&["other"])),
+    ] {
+        let cookie = bench.begin(&[("a", 1)])?;
+        let session = bench.open(&cookie);
+        for item in stored {
+            session.append("flash", item)?;
+        }
+        let _ = session.commit()?;
+        let (one, two) = (bench.open(&cookie), bench.open(&cookie));
+        one.append("flash", "mine")?;
+        two.append("flash", "other")?;
+        let _ = two.commit()?;
+        assert_eq!(one.take("flash")?, list(&taken));
+        let _ = one.commit()?;
+        assert_eq!(bench.open(&cookie).take("flash")?, left);
+        // What comes between the take and the commit is not this request's.
+        let (one, two) = (bench.open(&cookie), bench.open(&cookie));
+        one.append("flash", "mine")?;
+        assert_eq!(one.take("flash")?, list(&["mine"]));
+        two.append("flash", "other")?;
+        let _ = two.commit()?;
+        let _ = one.commit()?;
+        assert_eq!(bench.open(&cookie).take("flash")?, list(&["other"]));
+    }
+    Ok(())
+}
+
+/// Every item goes to one request, whoever appends and takes.
+fn take_is_exact_beside_an_increment(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let cookie = bench.begin(&[("n", 5)])?;
+    let (one, two) = (bench.open(&cookie), bench.open(&cookie));
+    one.increment("n", 1)?;
+    two.increment("n", 10)?;
+    let _ = two.commit()?;
+    assert_eq!(one.take("n")?, Some(16.into()));
+    let _ = one.commit()?;
+    bench.expect(&cookie, NOTHING)
+}
+
+/// Also over a key that another request added to a session that looked empty.
+fn clear_wins_where_nothing_was_seen(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let cookie = bench.begin(&[("a", 1)])?;
+    let session = bench.open(&cookie);
+    session.remove("a")?;
+    let _ = session.commit()?;
+    let (one, two) = (bench.open(&cookie), bench.open(&cookie));
+    assert!(one.keys()?.is_empty());
+    two.set("x", 10)?;
+    let _ = two.commit()?;
+    one.clear()?;
+    let _ = one.commit()?;
+    bench.expect(&cookie, NOTHING)
+}
 }

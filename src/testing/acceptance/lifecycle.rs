@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::bench::{Bench, MILLI, MINUTE, cookie, expect_gone, foreign_secret, key, set};
+use super::bench::{Bench, MILLI, MINUTE, cookie, expect_gone, foreign_secret, key};
 use super::{Checked, Fresh};
-use crate::record::Op;
 use crate::session::Login;
 use crate::session::Status;
-use crate::store::{Committed, Revoke};
+use crate::store::{Committed, Forward, Loaded, Record, Revoke, Swap, Swapped};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -31,10 +30,10 @@ fn the_absolute_timeout_ends_a_session_to_the_millisecond(fresh: Fresh<'_>) -> C
     let cookie = bench.begin(&[("a", 1)])?;
     let end = bench.now() + 100 * MINUTE;
     bench.clock.advance(50 * MINUTE);
-    assert!(bench.store.touch(&key(&cookie)?, bench.now())?);
+    bench.touch(&cookie)?;
     bench.clock.advance(50 * MINUTE - MILLI);
     // A use in its last moment does not lengthen it either.
-    assert!(bench.store.touch(&key(&cookie)?, bench.now())?);
+    bench.touch(&cookie)?;
     assert_eq!(bench.record(&cookie)?.deadline(), end);
     bench.clock.advance(MILLI);
     assert!(bench.find(&cookie)?.is_none());
@@ -108,7 +107,7 @@ fn a_longer_idle_timeout_comes_with_a_login(fresh: Fresh<'_>) -> Checked {
     let _ = session.commit()?;
     session.login(Login::new("u1").timeout(48 * HOUR))?;
     let cookie = cookie(&session.commit()?)?;
-    assert_eq!(bench.record(&cookie)?.idle_timeout(), 48 * HOUR);
+    assert_eq!(bench.record(&cookie)?.idle_timeout(), Some(48 * HOUR));
     bench.clock.advance(48 * HOUR - MILLI);
     assert!(bench.find(&other)?.is_none(), "only for this session");
     let session = bench.open(&cookie);
@@ -144,7 +143,6 @@ fn a_use_within_the_interval_is_not_recorded(fresh: Fresh<'_>) -> Checked {
     let cookie = bench.begin(&[("a", 1)])?;
     let begun = bench.now();
     // An hour of timeout: every three minutes.
-    assert_eq!(bench.record(&cookie)?.touch_interval(), 3 * MINUTE);
     bench.clock.advance(3 * MINUTE - MILLI);
     for change in [false, true] {
         let session = bench.open(&cookie);
@@ -177,7 +175,7 @@ fn a_touch_writes_no_data(fresh: Fresh<'_>) -> Checked {
     let version = bench.record(&cookie)?.version();
     let _ = reader.commit()?;
     bench.clock.advance(10 * MINUTE);
-    assert!(bench.store.touch(&key(&cookie)?, bench.now())?);
+    bench.touch(&cookie)?;
     assert_eq!(bench.record(&cookie)?.version(), version);
     assert_eq!(bench.record(&cookie)?.last_used(), bench.now());
     bench.expect(&cookie, &[("a", 2), ("b", 3)])
@@ -186,13 +184,15 @@ fn a_touch_writes_no_data(fresh: Fresh<'_>) -> Checked {
 fn a_touch_never_moves_back(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
-    let begun = bench.now();
+    let begun = bench.record(&cookie)?;
     bench.clock.advance(30 * MINUTE);
-    let used = bench.now();
-    assert!(bench.store.touch(&key(&cookie)?, used)?);
-    for earlier in [used, begun + MINUTE, begun] {
-        assert!(bench.store.touch(&key(&cookie)?, earlier)?);
-        assert_eq!(bench.record(&cookie)?.last_used(), used);
+    bench.touch(&cookie)?;
+    let used = bench.record(&cookie)?;
+    assert_eq!(used.last_used(), bench.now());
+    // Requests that began earlier and end later.
+    for earlier in [30 * MINUTE - MILLI, 27 * MINUTE, 25 * MINUTE] {
+        bench.touch_as(&cookie, &begun, begun.created() + earlier)?;
+        assert_eq!(bench.record(&cookie)?, used);
     }
     Ok(())
 }
@@ -200,7 +200,7 @@ fn a_touch_never_moves_back(fresh: Fresh<'_>) -> Checked {
 fn a_clock_that_goes_back_ends_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let begun = bench.now();
-    bench.clock.advance(30 * MINUTE);
+    bench.clock.advance(5 * MINUTE);
     let cookie = bench.begin(&[("a", 1)])?;
     let deadline = bench.record(&cookie)?.deadline();
     bench.clock.set(begun);
@@ -215,36 +215,215 @@ fn a_clock_that_goes_back_ends_nothing(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
+/// A session that began while the clock was wrong outlived its timeouts by that much.
+fn a_time_far_in_the_future_counts_as_now(fresh: Fresh<'_>) -> Checked {
+    const FAR: Duration = Duration::from_secs(200 * 24 * 3600);
+    for change in [false, true] {
+        let bench = Bench::with(fresh, |config| config.absolute_timeout_minutes(100))?;
+        let begun = bench.now();
+        bench.clock.advance(FAR);
+        let cookie = bench.begin(&[("a", 1)])?;
+        bench.clock.set(begun);
+        let session = bench.open(&cookie);
+        assert_eq!(session.get("a")?, Some(1.into()), "it ends no session early");
+        if change {
+            session.set("a", 1)?;
+        }
+        let _ = session.commit()?;
+        let record = bench.record(&cookie)?;
+        assert_eq!((record.created(), record.last_used()), (begun, begun));
+        assert_eq!(record.deadline(), begun + HOUR);
+        bench.clock.advance(50 * MINUTE);
+        bench.touch(&cookie)?;
+        bench.clock.advance(50 * MINUTE - MILLI);
+        bench.expect(&cookie, &[("a", 1)])?;
+        bench.clock.advance(MILLI);
+        assert!(bench.find(&cookie)?.is_none());
+    }
+    // Up to five minutes it is left alone, beyond them it is corrected.
+    for (ahead, corrected) in [(5 * MINUTE, false), (5 * MINUTE + MILLI, true)] {
+        let bench = Bench::new(fresh)?;
+        let begun = bench.now();
+        bench.clock.advance(ahead);
+        let cookie = bench.begin(&[("a", 1)])?;
+        bench.clock.set(begun);
+        let session = bench.open(&cookie);
+        session.get("a")?;
+        let _ = session.commit()?;
+        let used = bench.record(&cookie)?.last_used();
+        assert_eq!(used, if corrected { begun } else { begun + ahead });
+    }
+    Ok(())
+}
+
+/// A request with an older use than another one has recorded meanwhile.
+fn a_swap_keeps_the_later_use(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    for renews in [false, true] {
+        let cookie = bench.begin(&[("a", 1)])?;
+        let (key, to) = (key(&cookie)?, bench.new_key(&cookie)?);
+        let before = bench.record(&cookie)?;
+        let mut after = Record::clone(&before);
+        let change = bench.change().set("a", &2.into());
+        change.apply(&mut after, bench.now())?;
+        assert_eq!(after.last_used(), before.last_used());
+        bench.clock.advance(4 * MINUTE);
+        bench.touch(&cookie)?;
+        let used = bench.record(&cookie)?;
+        assert_eq!(used.version(), before.version());
+        let (before, after) = (&*before, &after);
+        let swap = if renews {
+            let forward = Forward::new(to, &bench.change().renew(to), bench.now());
+            Swap::Move {
+                before,
+                after,
+                forward,
+            }
+        } else {
+            Swap::Replace { before, after }
+        };
+        assert_eq!(bench.store.swap(&key, swap, bench.now())?, Swapped::Done);
+        let Loaded::Found(stored) = bench
+            .store
+            .load(if renews { &to } else { &key }, bench.now())?
+        else {
+            panic!("the session is not where the swap put it");
+        };
+        assert_eq!(stored.last_used(), bench.now());
+        assert_eq!(stored.deadline(), bench.now() + HOUR);
+        assert_eq!(stored.get("a")?, Some(2.into()));
+        assert_eq!(stored.version(), after.version());
+    }
+    Ok(())
+}
+
+/// A value that is taken by a request that began long before the last use.
+fn a_take_moves_no_use_back(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let cookie = bench.begin(&[("a", 1)])?;
+    let slow = bench.open(&cookie);
+    slow.get("a")?;
+    bench.clock.advance(10 * MINUTE);
+    bench.touch(&cookie)?;
+    assert_eq!(slow.take("a")?, Some(1.into()));
+    let record = bench.record(&cookie)?;
+    assert_eq!(record.last_used(), bench.now());
+    assert_eq!(record.deadline(), bench.now() + HOUR);
+    Ok(())
+}
+
+/// A touch by the record as it was before a renewal or a login moved the session.
+fn a_touch_of_a_moved_session_does_nothing(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    for by_login in [false, true] {
+        let (old, id) = bench.sign_in("u1")?;
+        let before = bench.record(&old)?;
+        let session = bench.open(&old);
+        if by_login {
+            session.login("u2")?;
+        } else {
+            session.renew()?;
+        }
+        let new = cookie(&session.commit()?)?;
+        let moved = bench.record(&new)?;
+        bench.clock.advance(10 * MINUTE);
+        bench.touch_as(&old, &before, bench.now())?;
+        assert!(bench.find(&old)?.is_none());
+        assert_eq!(bench.record(&new)?, moved);
+        assert_eq!(bench.list(if by_login { "u2" } else { "u1" })?, [id]);
+        assert_eq!(bench.list(if by_login { "u1" } else { "u2" })?, []);
+        bench.open(&new).logout()?;
+    }
+    Ok(())
+}
+
+/// Settings of today end what a record from before allows, at load and in lists.
+fn tighter_settings_bind_the_sessions_that_exist(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, id) = bench.sign_in("u1")?;
+    let begun = bench.now();
+    for absolute in [false, true] {
+        bench.clock.set(begun);
+        let tight = bench.limited(|config| {
+            if absolute {
+                config.absolute_timeout_minutes(10)
+            } else {
+                config.timeout_minutes(10)
+            }
+        })?;
+        tight.clock.advance(10 * MINUTE - MILLI);
+        assert_eq!(tight.list("u1")?, [id]);
+        assert_eq!(tight.open(&cookie).user()?.as_deref(), Some("u1"));
+        tight.clock.advance(MILLI);
+        assert_eq!(tight.list("u1")?, []);
+        assert_eq!(tight.open(&cookie).user()?, None);
+    }
+    // The store knows no settings.
+    assert!(bench.find(&cookie)?.is_some());
+    Ok(())
+}
+
 fn a_touch_of_an_unknown_session_does_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
-    let secret = foreign_secret()?;
-    assert!(!bench.store.touch(&key(&secret)?, bench.now())?);
-    assert!(bench.find(&secret)?.is_none());
+    let cookie = bench.begin(&[("a", 1)])?;
+    let record = bench.record(&cookie)?;
+    let (user_cookie, _) = bench.sign_in("u1")?;
+    let signed_in = bench.record(&user_cookie)?;
+    bench.open(&cookie).logout()?;
+    bench.open(&user_cookie).logout()?;
+    bench.clock.advance(10 * MINUTE);
+    for (secret, record) in [
+        (&cookie, &record),
+        (&user_cookie, &signed_in),
+        (&foreign_secret()?, &signed_in),
+    ] {
+        bench.touch_as(secret, record, bench.now())?;
+        assert!(bench.find(secret)?.is_none());
+    }
     assert_eq!(bench.count()?, 0);
+    assert_eq!(bench.list("u1")?, []);
     Ok(())
 }
 
 fn an_expired_session_is_not_loaded_changed_or_touched(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let (cookie, _) = bench.sign_in("u1")?;
+    let before = bench.record(&cookie)?;
     bench.clock.advance(HOUR);
-    let (now, key) = (bench.now(), key(&cookie)?);
-    assert!(bench.store.load(&key, now)?.is_none());
-    let mut renewal = bench.change(&[]);
-    renewal.extra().renew_to = Some(super::bench::key(&foreign_secret()?)?);
+    let (now, key, to) = (bench.now(), key(&cookie)?, bench.new_key(&cookie)?);
+    assert_eq!(bench.store.load(&key, now)?, Loaded::Absent);
     for change in [
-        bench.change(&[]),
-        bench.change(&[("a", set(1))]),
-        bench.change(&[("a", Op::Take)]),
-        renewal,
+        bench.change(),
+        bench.change().set("a", &1.into()),
+        bench.change().renew(to),
+        bench.change().renew(to).login("u1", None),
     ] {
-        assert_eq!(bench.store.commit(&key, &change, now)?, Committed::Gone);
+        for loaded in [None, Some(before.clone())] {
+            let committed = bench.store.commit(&key, &change, loaded, now)?;
+            assert_eq!(committed, Committed::Gone);
+        }
     }
-    assert!(!bench.store.touch(&key, now)?);
-    assert_eq!(bench.store.user_sessions("u1", now)?, []);
-    assert_eq!(bench.store.revoke("u1", Revoke::All, now)?, 0);
+    let mut after = Record::clone(&before);
+    bench.change().apply(&mut after, now)?;
+    let (before, after) = (&*before, &after);
+    let forward = Forward::new(to, &bench.change().renew(to), now);
+    for swap in [
+        Swap::Replace { before, after },
+        Swap::Move {
+            before,
+            after,
+            forward,
+        },
+        Swap::Remove(before),
+    ] {
+        assert_eq!(bench.store.swap(&key, swap, now)?, Swapped::Gone);
+    }
+    bench.touch_as(&cookie, before, now)?;
+    assert_eq!(bench.list("u1")?, []);
+    assert_eq!(bench.sessions.revoke("u1", Revoke::All)?, 0);
     assert_eq!(bench.count()?, 0);
-    assert!(bench.store.load(&key, now)?.is_none());
+    assert_eq!(bench.store.load(&key, now)?, Loaded::Absent);
+    assert_eq!(bench.store.load(&to, now)?, Loaded::Absent);
     Ok(())
 }
 

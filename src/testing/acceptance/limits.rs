@@ -18,7 +18,7 @@ fn the_merged_session_keeps_to_max_bytes(fresh: Fresh<'_>) -> Checked {
     let session = bench.open(&cookie);
     session.set("c", "c".repeat(100 - (1 + 61) - (1 + 1) - (1 + 1)))?;
     let _ = session.commit()?;
-    assert_eq!(bench.record(&cookie)?.bytes(), 100);
+    assert_eq!(bench.record(&cookie)?.size(), 100);
     Ok(())
 }
 
@@ -28,7 +28,7 @@ fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
     let old = "12345";
     let cookie = bench.begin(&[("a", old), ("b", old), ("c", old)])?;
     // Three times 1 + 6.
-    assert_eq!(bench.record(&cookie)?.bytes(), 21);
+    assert_eq!(bench.record(&cookie)?.size(), 21);
 
     let session = bench.open(&cookie);
     for key in ["a", "b", "c", "a"] {
@@ -41,7 +41,7 @@ fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
     session.set("c", "7654321")?;
     assert!(session.remove("d")?);
     let _ = session.commit()?;
-    assert_eq!(bench.record(&cookie)?.bytes(), 23);
+    assert_eq!(bench.record(&cookie)?.size(), 23);
 
     // In one go, without a look at the size between; also twice.
     let session = bench.open(&cookie);
@@ -90,7 +90,7 @@ fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checke
         ("n", String::new()),
     ])?;
     // (1 + 21) + (1 + 21) + (1 + 1)
-    assert_eq!(bench.record(&cookie)?.bytes(), 46);
+    assert_eq!(bench.record(&cookie)?.size(), 46);
     let bench = bench.limited(|config| config.max_bytes(20).max_keys(1))?;
 
     let session = bench.open(&cookie);
@@ -108,13 +108,13 @@ fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checke
     session.remove("b")?;
     session.set("c", "c".repeat(20))?;
     let _ = session.commit()?;
-    assert_eq!(bench.record(&cookie)?.bytes(), 46);
+    assert_eq!(bench.record(&cookie)?.size(), 46);
     let session = bench.open(&cookie);
     session.remove("c")?;
     session.increment("m", 5)?;
     let _ = session.commit()?;
     // (1 + 21) + (1 + 1) + (1 + 2)
-    assert_eq!(bench.record(&cookie)?.bytes(), 27);
+    assert_eq!(bench.record(&cookie)?.size(), 27);
 
     // What fits a request and no longer the session as it is by then.
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
@@ -135,7 +135,7 @@ fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checke
     let session = bench.open(&cookie);
     session.set("e", "e".repeat(18))?;
     let _ = session.commit()?;
-    assert_eq!(bench.record(&cookie)?.bytes(), 20);
+    assert_eq!(bench.record(&cookie)?.size(), 20);
     expect_error(
         bench.open(&cookie).set("e", "e".repeat(19)),
         ErrorKind::Limit,

@@ -1,11 +1,10 @@
 //! What has ended stays ended, and what is not ours is never taken in.
 
-use super::bench::{Bench, MINUTE, cookie, expect_gone, foreign_secret, key, set};
+use super::bench::{Bench, MINUTE, cookie, expect_gone, foreign_secret, key};
 use super::{Checked, Fresh};
 use crate::error::Error;
-use crate::record::Op;
 use crate::session::{Session, Status};
-use crate::store::{Committed, Revoke};
+use crate::store::{Committed, Forward, Loaded, Revoke, Swap, Swapped};
 
 type Request<'r> = &'r dyn Fn(&Session) -> Result<(), Error>;
 
@@ -108,7 +107,7 @@ fn a_touch_after_a_logout_does_nothing(fresh: Fresh<'_>) -> Checked {
     bench.open(&cookie).logout()?;
     bench.clock.advance(30 * MINUTE);
     assert!(slow.commit()?.secret().is_none());
-    assert!(!bench.store.touch(&key(&cookie)?, bench.now())?);
+    assert!(bench.find(&cookie)?.is_none());
     assert_eq!(bench.count()?, 0);
     Ok(())
 }
@@ -116,28 +115,23 @@ fn a_touch_after_a_logout_does_nothing(fresh: Fresh<'_>) -> Checked {
 /// Spring's key misses: a save and a deletion that cross leave no half of a session.
 fn only_a_creating_change_creates(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
-    let (unknown, new) = (foreign_secret()?, foreign_secret()?);
-    let mut renewal = bench.change(&[("a", set(1))]);
-    renewal.extra().renew_to = Some(key(&new)?);
-    let mut login = renewal.clone();
-    login.extra().user = Some("u1".into());
-    let mut clear = bench.change(&[("a", set(1))]);
-    clear.clear = true;
+    let unknown = foreign_secret()?;
+    let new = bench.new_key(&unknown)?;
+    let writes = || bench.change().set("a", &1.into());
     for change in [
-        bench.change(&[]),
-        bench.change(&[("a", set(1))]),
-        bench.change(&[("a", Op::Remove)]),
-        bench.change(&[("a", Op::Take)]),
-        bench.change(&[("a", Op::Increment(1))]),
-        bench.change(&[("a", Op::Append(vec![1.into()]))]),
-        clear,
-        renewal,
-        login,
+        bench.change(),
+        writes(),
+        bench.change().remove("a"),
+        bench.change().increment("a", 1),
+        bench.change().append("a", [1.into()]),
+        writes().clear(),
+        writes().renew(new),
+        writes().renew(new).login("u1", None),
     ] {
-        let committed = bench.store.commit(&key(&unknown)?, &change, bench.now())?;
+        let committed = bench.commit(&unknown, &change)?;
         assert_eq!(committed, Committed::Gone, "{change:?}");
         assert!(bench.find(&unknown)?.is_none());
-        assert!(bench.find(&new)?.is_none());
+        assert_eq!(bench.store.load(&new, bench.now())?, Loaded::Absent);
         assert_eq!(bench.count()?, 0);
     }
     assert_eq!(bench.list("u1")?, []);
@@ -163,7 +157,9 @@ fn a_dead_secret_is_never_adopted(fresh: Fresh<'_>) -> Checked {
 
 /// OWASP: strict session management. tower-sessions 0.15 takes a visitor's id in `clear()`,
 /// axum_session 0.22 in anything.
-fn a_foreign_secret_is_never_adopted_by_any_first_operation(fresh: Fresh<'_>) -> Checked {
+fn a_foreign_secret_is_never_adopted_by_any_first_operation(
+    fresh: Fresh<'_>,
+) -> Checked {
     let reads: [(&str, Request<'_>); 6] = [
         ("get", &|session| session.get("a").map(drop)),
         ("keys", &|session| session.keys().map(drop)),
@@ -190,13 +186,52 @@ fn a_foreign_secret_is_never_adopted_by_any_first_operation(fresh: Fresh<'_>) ->
 }
 
 /// Spring: deleteById of a valid, a deleted and an unknown session.
-fn destroying_twice_says_so(fresh: Fresh<'_>) -> Checked {
+fn removing_twice_says_so(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("a", 1)])?;
-    assert!(bench.store.destroy(&key(&cookie)?)?);
+    let record = bench.record(&cookie)?;
+    let remove = |cookie: &str| {
+        bench
+            .store
+            .swap(&key(cookie)?, Swap::Remove(&record), bench.now())
+    };
+    assert_eq!(remove(&cookie)?, Swapped::Done);
     assert!(bench.find(&cookie)?.is_none());
-    assert!(!bench.store.destroy(&key(&cookie)?)?);
-    assert!(!bench.store.destroy(&key(&foreign_secret()?)?)?);
+    assert_eq!(remove(&cookie)?, Swapped::Gone);
+    assert_eq!(remove(&foreign_secret()?)?, Swapped::Gone);
+    Ok(())
+}
+
+/// A swap expects what was there, and brings nothing into being but by `Create`.
+fn only_a_creating_swap_creates(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, _) = bench.sign_in("u1")?;
+    let before = bench.record(&cookie)?;
+    bench.open(&cookie).logout()?;
+    let (before, now) = (&*before, bench.now());
+    for secret in [cookie, foreign_secret()?] {
+        let (key, to) = (key(&secret)?, bench.new_key(&secret)?);
+        let forward = Forward::new(to, &bench.change().renew(to), now);
+        for swap in [
+            Swap::Replace {
+                before,
+                after: before,
+            },
+            Swap::Move {
+                before,
+                after: before,
+                forward,
+            },
+            Swap::Remove(before),
+            Swap::RemoveUnreadable,
+        ] {
+            assert_eq!(bench.store.swap(&key, swap, now)?, Swapped::Gone, "{swap:?}");
+            assert_eq!(bench.store.load(&key, now)?, Loaded::Absent);
+            assert_eq!(bench.store.load(&to, now)?, Loaded::Absent);
+        }
+    }
+    assert_eq!(bench.count()?, 0);
+    assert_eq!(bench.list("u1")?, []);
     Ok(())
 }
 
@@ -207,17 +242,6 @@ fn destroying_one_session_leaves_the_others(fresh: Fresh<'_>) -> Checked {
     bench.open(&ended).logout()?;
     assert_eq!(bench.count()?, 1);
     bench.expect(&kept, &[("a", 1)])
-}
-
-fn a_logout_with_a_dead_secret_leaves_the_renewed_session(fresh: Fresh<'_>) -> Checked {
-    let bench = Bench::new(fresh)?;
-    let old = bench.begin(&[("a", 1)])?;
-    let session = bench.open(&old);
-    session.renew()?;
-    let new = cookie(&session.commit()?)?;
-    bench.open(&old).logout()?;
-    assert!(!bench.store.destroy(&key(&old)?)?);
-    bench.expect(&new, &[("a", 1)])
 }
 
 /// Django: flush.

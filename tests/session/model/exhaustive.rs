@@ -14,7 +14,7 @@ fn ops(request: usize) -> Vec<Op> {
         Op::Remove(a),
         Op::Clear,
         // Two of them without a use in between end the session.
-        Op::Advance(40),
+        Op::Advance(40 * 60),
         Op::Renew,
         Op::Login(user),
         Op::Logout,

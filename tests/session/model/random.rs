@@ -29,9 +29,13 @@ fn simple() -> impl Strategy<Value = Op> {
         3 => (key(), 1..4i64).prop_map(|(key, by)| Op::Increment(key, by)),
         3 => (key(), value()).prop_map(|(key, item)| Op::Append(key, item)),
         3 => key().prop_map(Op::Take),
-        1 => Just(Op::Renew),
+        2 => Just(Op::Renew),
         1 => user.prop_map(Op::Login),
     ]
+}
+
+fn in_transaction() -> impl Strategy<Value = Op> {
+    prop_oneof![20 => simple(), 1 => Just(Op::Logout)]
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -41,8 +45,8 @@ fn op() -> impl Strategy<Value = Op> {
         8 => Just(Op::Commit),
         1 => Just(Op::Logout),
         1 => Just(Op::Discard),
-        2 => prop_oneof![Just(1), Just(10), Just(25), Just(59), Just(60)].prop_map(Op::Advance),
-        5 => (proptest::collection::vec(simple(), 0..5), rival)
+        2 => prop_oneof![Just(1), Just(59), Just(60), Just(600), Just(1500), Just(3540), Just(3600)].prop_map(Op::Advance),
+        5 => (proptest::collection::vec(in_transaction(), 0..5), rival)
             .prop_map(|(ops, rival)| Op::Transaction(ops, rival)),
     ]
 }

@@ -33,7 +33,7 @@ impl Scene {
     /// On an empty store, with these settings.
     pub(crate) fn on(store: impl SessionStore, config: SessionConfigBuilder) -> Self {
         let config = config
-            .timeout_minutes(u32::try_from(TIMEOUT).unwrap())
+            .timeout_minutes(u32::try_from(TIMEOUT / 60).unwrap())
             .build()
             .unwrap();
         let clock = ManualClock::new();
@@ -139,7 +139,7 @@ impl Scene {
             .world
             .all_alive()
             .map(|stored| {
-                let at = |minutes: u64| self.begun + minutes * 60_000;
+                let at = |seconds: u64| self.begun + seconds * 1_000;
                 (self.ids[&stored.id], at(stored.created), at(stored.used))
             })
             .collect();
@@ -186,8 +186,8 @@ fn perform(
             done(())
         }
         Op::Commit => answer(session.commit()?, secrets),
-        Op::Advance(minutes) => {
-            clock.advance(Duration::from_secs(minutes * 60));
+        Op::Advance(seconds) => {
+            clock.advance(Duration::from_secs(*seconds));
             done(())
         }
         Op::Transaction(ops, rival) => {

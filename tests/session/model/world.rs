@@ -9,9 +9,13 @@ pub(crate) type Key = &'static str;
 pub(crate) type User = &'static str;
 pub(crate) type Data = BTreeMap<String, Value>;
 
-/// The idle timeout of the sessions, and how old a recorded use must be to be recorded anew.
-pub(crate) const TIMEOUT: u64 = 60;
-pub(crate) const INTERVAL: u64 = 3;
+/// The idle timeout of the sessions, how old a recorded use must be to be recorded anew, and how long
+/// a forward lives: in seconds.
+pub(crate) const TIMEOUT: u64 = 3600;
+pub(crate) const INTERVAL: u64 = 180;
+pub(crate) const FORWARD: u64 = 60;
+/// How many forwards a memory store keeps for one session.
+const MAX_FORWARDS: usize = 8;
 
 /// What a handle is asked to do.
 #[derive(Clone, Debug)]
@@ -29,7 +33,7 @@ pub(crate) enum Op {
     Logout,
     Discard,
     Commit,
-    /// Minutes pass.
+    /// Seconds pass.
     Advance(u64),
     /// Two attempts at these; during the first one another request sets a key.
     Transaction(Vec<Op>, Option<(Key, Value)>),
@@ -107,7 +111,9 @@ pub(crate) struct Stored {
     pub(crate) user: Option<User>,
     pub(crate) created: u64,
     pub(crate) used: u64,
-    version: u64,
+    version: usize,
+    /// The secrets that it had before, oldest first.
+    trail: Vec<usize>,
 }
 
 impl Stored {
@@ -118,14 +124,24 @@ impl Stored {
     }
 }
 
-/// The store: sessions by the number of their secret.
+/// Where a session went.
+#[derive(Clone, Copy)]
+struct Forward {
+    to: usize,
+    by_login: bool,
+    until: u64,
+}
+
+/// The store: sessions and forwards by the number of their secret.
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) now: u64,
     sessions: BTreeMap<usize, Stored>,
+    forwards: BTreeMap<usize, Forward>,
     /// How many secrets there were; those that came from outside count too.
     pub(crate) secrets: usize,
     ids: usize,
+    versions: usize,
 }
 
 impl World {
@@ -140,9 +156,54 @@ impl World {
             .filter_map(|secret| self.alive(*secret))
     }
 
-    fn alive_mut(&mut self, secret: usize) -> Option<&mut Stored> {
-        self.alive(secret)?;
-        self.sessions.get_mut(&secret)
+    /// Where the session of a secret is now: the end of the chain, if every hop of it is alive and,
+    /// unless `across_logins`, no login made one.
+    fn follow(&self, mut secret: usize, across_logins: bool) -> Option<usize> {
+        while let Some(forward) = self.forwards.get(&secret) {
+            if self.now >= forward.until || (forward.by_login && !across_logins) {
+                return None;
+            }
+            secret = forward.to;
+        }
+        self.alive(secret).map(|_| secret)
+    }
+
+    fn put(&mut self, secret: usize, mut stored: Stored) -> usize {
+        self.versions += 1;
+        stored.version = self.versions;
+        self.sessions.insert(secret, stored);
+        self.versions
+    }
+
+    /// Moves a session, and leaves a forward under its old secret.
+    fn relocate(&mut self, from: usize, to: usize, mut stored: Stored, by_login: bool) {
+        self.sessions.remove(&from);
+        if stored.trail.len() == MAX_FORWARDS {
+            self.forwards.remove(&stored.trail.remove(0));
+        }
+        stored.trail.push(from);
+        let until = self.now + FORWARD;
+        self.forwards.insert(
+            from,
+            Forward {
+                to,
+                by_login,
+                until,
+            },
+        );
+        self.put(to, stored);
+    }
+
+    /// Ends a session; its forwards go with it.
+    fn end(&mut self, secret: usize) {
+        for old in self
+            .sessions
+            .remove(&secret)
+            .into_iter()
+            .flat_map(|s| s.trail)
+        {
+            self.forwards.remove(&old);
+        }
     }
 
     pub(crate) fn new_secret(&mut self) -> usize {
@@ -179,6 +240,11 @@ pub(crate) struct Handle {
     ended: bool,
     has_cookie: bool,
     reads: Option<Reads>,
+    /// The secret by which this request last met the session, or that of its cookie.
+    last: Option<usize>,
+    /// The session that it met signed in, and the user.
+    signed_in: Option<(usize, User)>,
+    logouts: usize,
 }
 
 impl Handle {
@@ -191,6 +257,9 @@ impl Handle {
             ended: false,
             has_cookie: secret.is_some(),
             reads: None,
+            last: secret,
+            signed_in: None,
+            logouts: 0,
         }
     }
 
@@ -202,11 +271,19 @@ impl Handle {
         let Base::Unopened { secret, met } = self.base else {
             return;
         };
+        // Only a request that has met the session follows it.
+        let secret = match secret {
+            Some(secret) if met => world.follow(secret, false),
+            secret => secret,
+        };
         self.base = match secret.and_then(|secret| Some((secret, world.alive(secret)?))) {
-            Some((secret, stored)) => Base::Loaded {
-                secret,
-                seen: stored.clone(),
-            },
+            Some((secret, stored)) => {
+                self.signed_in = stored.user.map(|user| (stored.id, user));
+                Base::Loaded {
+                    secret,
+                    seen: stored.clone(),
+                }
+            }
             None if met => Base::Gone,
             None => Base::Absent,
         };
@@ -265,8 +342,8 @@ impl Handle {
 
     pub(crate) fn apply(&mut self, op: &Op, world: &mut World) -> Answer {
         match op {
-            Op::Advance(minutes) => {
-                world.now += minutes;
+            Op::Advance(seconds) => {
+                world.now += seconds;
                 return Answer::Done;
             }
             Op::Logout => return self.logout(world),
@@ -298,7 +375,11 @@ impl Handle {
                 Answer::Removed(self.remove(key).is_some())
             }
             Op::Clear => {
-                if !self.view().is_empty() {
+                if let Some(reads) = &mut self.reads {
+                    reads.whole = true;
+                }
+                // Where a session is, another request may have added what this one has not seen.
+                if matches!(self.base, Base::Loaded { .. }) || !self.log.is_empty() {
                     self.overwrite(Did::Clear);
                 }
                 Answer::Done
@@ -320,7 +401,7 @@ impl Handle {
                     Answer::Failed(ErrorKind::Value)
                 }
             }
-            Op::Take(key) => Answer::Found(self.take(key, world)),
+            Op::Take(key) => self.take(key, world),
             Op::Renew => {
                 self.renew = true;
                 Answer::Done
@@ -348,39 +429,78 @@ impl Handle {
         Some(value)
     }
 
-    fn take(&mut self, key: Key, world: &mut World) -> Option<Value> {
+    /// Removes a key from the store at once, on top of what other requests have committed: what it
+    /// gives out is what this request would see there, and nobody else gets it.
+    fn take(&mut self, key: Key, world: &mut World) -> Answer {
         self.note(key);
-        let own = self
-            .log
-            .iter()
-            .any(|did| did.key().is_none_or(|of| of == key));
-        match &mut self.base {
-            Base::Loaded { secret, seen } if !own && self.reads.is_none() => {
-                // Of what was there at the load, whatever is there now, at once.
-                seen.data.remove(key)?;
-                seen.version += 1;
-                let now = world.now;
-                let stored = world.alive_mut(*secret)?;
-                stored.version += 1;
-                stored.use_at(now);
-                stored.data.remove(key)
+        if self.reads.is_some() {
+            return Answer::Found(self.remove(key));
+        }
+        loop {
+            let Some(value) = self.view().remove(key) else {
+                return Answer::Found(None);
+            };
+            let Base::Loaded { secret, seen } = &mut self.base else {
+                return Answer::Found(self.remove(key));
+            };
+            let current = world.follow(*secret, false);
+            if seen.data.contains_key(key) {
+                match current.and_then(|at| Some((at, world.alive(at)?.clone()))) {
+                    Some((at, mut stored)) if at == *secret && stored.version == seen.version => {
+                        stored.data.remove(key);
+                        // It counts as a use, like any other change.
+                        if world.now >= seen.used + INTERVAL {
+                            (stored.used, seen.used) = (world.now, world.now);
+                        }
+                        seen.version = world.put(at, stored);
+                    }
+                    Some((secret, seen)) => {
+                        let before =
+                            std::mem::replace(&mut self.base, Base::Loaded { secret, seen });
+                        let log = self.log.clone();
+                        if !self.redo_all(&log) {
+                            (self.base, self.log) = (before, log);
+                            return Answer::Failed(ErrorKind::Value);
+                        }
+                        continue;
+                    }
+                    None => {
+                        seen.data.remove(key);
+                        self.log.retain(|did| did.key() != Some(key));
+                        return Answer::Found(None);
+                    }
+                }
+                seen.data.remove(key);
             }
-            _ => self.remove(key),
+            self.log.retain(|did| did.key() != Some(key));
+            return Answer::Found(Some(value));
         }
     }
 
     fn logout(&mut self, world: &mut World) -> Answer {
-        if let Base::Unopened {
-            secret: Some(secret),
-            ..
-        }
-        | Base::Loaded { secret, .. } = self.base
-        {
-            world.sessions.remove(&secret);
+        let known = match self.base {
+            Base::Unopened { secret, .. } => secret,
+            Base::Loaded { secret, .. } => Some(secret),
+            Base::Absent | Base::Gone => None,
+        };
+        let at = known
+            .or(self.last)
+            .and_then(|secret| world.follow(secret, true));
+        let same = |secret: &usize| {
+            let stored = world.alive(*secret);
+            stored.is_some_and(|s| {
+                s.user
+                    .is_some_and(|user| self.signed_in == Some((s.id, user)))
+            })
+        };
+        if let Some(secret) = at.or_else(|| world.sessions.keys().copied().find(same)) {
+            world.end(secret);
         }
         self.base = Base::Absent;
         self.forget();
         self.ended = true;
+        (self.last, self.signed_in) = (None, None);
+        self.logouts += 1;
         Answer::Done
     }
 
@@ -401,18 +521,18 @@ impl Handle {
             Base::Absent => {
                 let secret = world.new_secret();
                 world.ids += 1;
-                world.sessions.insert(
-                    secret,
-                    Stored {
-                        id: world.ids - 1,
-                        data: self.view(),
-                        user: self.login,
-                        created: now,
-                        used: now,
-                        version: 1,
-                    },
-                );
-                self.committed(secret);
+                let id = world.ids - 1;
+                let stored = Stored {
+                    id,
+                    data: self.view(),
+                    user: self.login,
+                    created: now,
+                    used: now,
+                    version: 0,
+                    trail: Vec::new(),
+                };
+                world.put(secret, stored);
+                self.committed(secret, id);
                 committed(Status::Created, true)
             }
             Base::Gone if self.changed() => {
@@ -426,7 +546,9 @@ impl Handle {
                     return self.merge(secret, world);
                 }
                 if due {
-                    if let Some(stored) = world.alive_mut(secret) {
+                    if world.alive(secret).is_some()
+                        && let Some(stored) = world.sessions.get_mut(&secret)
+                    {
                         stored.used = stored.used.max(now);
                     }
                     self.base = met(secret);
@@ -438,12 +560,12 @@ impl Handle {
     }
 
     fn merge(&mut self, secret: usize, world: &mut World) -> Option<Answer> {
-        let Some(stored) = world.alive(secret) else {
+        let at = world.follow(secret, false);
+        let Some((at, mut stored)) = at.and_then(|at| Some((at, world.alive(at)?.clone()))) else {
             self.base = Base::Gone;
             self.forget();
             return Some(committed(Status::Gone, false));
         };
-        let mut stored = stored.clone();
         if let (Some(reads), Base::Loaded { seen, .. }) = (&self.reads, &self.base) {
             let same = |key: &Key| seen.data.get(*key) == stored.data.get(*key);
             let whole = !reads.whole || seen.version == stored.version;
@@ -458,14 +580,23 @@ impl Handle {
             return Some(Answer::Failed(ErrorKind::Value));
         };
         stored.data = data;
-        stored.version += u64::from(!self.log.is_empty());
         stored.user = self.login.or(stored.user);
+        if self.login.is_some() {
+            stored.used = stored.used.max(world.now);
+        }
         stored.use_at(world.now);
-        let renews = self.renew || self.login.is_some();
-        let filed_under = if renews { world.new_secret() } else { secret };
-        world.sessions.remove(&secret);
-        world.sessions.insert(filed_under, stored);
-        self.committed(filed_under);
+        let id = stored.id;
+        // Where another request has renewed the session, only a login moves it again.
+        let renews = self.login.is_some() || (self.renew && at == secret);
+        let filed_under = if renews {
+            let to = world.new_secret();
+            world.relocate(at, to, stored, self.login.is_some());
+            to
+        } else {
+            world.put(at, stored);
+            at
+        };
+        self.committed(filed_under, id);
         Some(committed(Status::Changed, renews))
     }
 
@@ -481,8 +612,12 @@ impl Handle {
         }
     }
 
-    fn committed(&mut self, secret: usize) {
+    fn committed(&mut self, secret: usize, id: usize) {
         self.base = met(secret);
+        self.last = Some(secret);
+        if let Some(user) = self.login {
+            self.signed_in = Some((id, user));
+        }
         self.forget();
         self.has_cookie = true;
         self.ended = false;
@@ -491,15 +626,29 @@ impl Handle {
     /// Does again over the present record what was staged over an older one: a number to add to may
     /// be a text by now, and then all of it is dropped; a key to remove may be absent.
     fn lay(&mut self, log: &[Did]) -> bool {
-        self.log.clear();
-        for did in log {
-            let nothing = matches!(did, Did::Remove(key) if !self.view().contains_key(*key));
-            if !nothing && !self.try_to(did.clone()) {
-                self.forget();
-                return false;
-            }
+        let done = self.redo_all(log);
+        if !done {
+            self.forget();
         }
-        true
+        done
+    }
+
+    fn redo_all(&mut self, log: &[Did]) -> bool {
+        self.log.clear();
+        log.iter().all(|did| {
+            let nothing = matches!(did, Did::Remove(key) if !self.view().contains_key(*key));
+            nothing || self.try_to(did.clone())
+        })
+    }
+
+    /// Returns to what was staged before a transaction; a logout since then drops all of it.
+    fn return_to(&mut self, (log, renew, login, logouts): &Staged) -> bool {
+        if *logouts != self.logouts {
+            self.forget();
+            return true;
+        }
+        (self.renew, self.login) = (*renew, *login);
+        self.lay(log)
     }
 
     fn transaction(
@@ -508,31 +657,25 @@ impl Handle {
         rival: &Option<(Key, Value)>,
         world: &mut World,
     ) -> Answer {
-        let (log, renew, login) = (self.log.clone(), self.renew, self.login);
+        let before = (self.log.clone(), self.renew, self.login, self.logouts);
         let mut answer = None;
         for attempt in 0..2 {
             self.reads = Some(Reads::default());
             if attempt > 0 {
-                if !log.is_empty() {
+                if !before.0.is_empty() {
                     self.load(world);
                 }
-                if !self.lay(&log) {
+                if !self.return_to(&before) {
                     self.reads = None;
                     return Answer::Failed(ErrorKind::Value);
                 }
-                (self.renew, self.login) = (renew, login);
             }
             let failed = ops
                 .iter()
                 .map(|op| self.apply(op, world))
                 .find(|answer| matches!(answer, Answer::Failed(_)));
             if let Some(failed) = failed {
-                (self.renew, self.login) = (renew, login);
-                if attempt == 0 {
-                    self.log = log;
-                } else {
-                    self.lay(&log);
-                }
+                self.return_to(&before);
                 answer = Some(failed);
                 break;
             }
@@ -554,6 +697,9 @@ impl Handle {
         answer.expect("nobody comes in between in the second attempt")
     }
 }
+
+/// What a request had staged at some point, and how often it had signed out.
+type Staged = (Vec<Did>, bool, Option<User>, usize);
 
 impl World {
     /// Another request, with the newest secret that there is.

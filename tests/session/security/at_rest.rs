@@ -26,7 +26,9 @@ fn security_15_the_file_of_redb_holds_no_secret() {
     let secrets = fill(&sessions);
     drop(sessions);
     let file = std::fs::read(&path).unwrap();
-    assert!(has(&file, &Sha256::digest(bytes(&secrets[2]))), "the hash");
+    let hash = Sha256::digest(bytes(&secrets[2]));
+    assert!(has(&file, &hash[..30]), "the hash");
+    assert!(!has(&file, &hash), "only 30 bytes of it");
     let sessions = Sessions::new(open(), SessionConfig::default());
     holds_no_secret(&sessions, &secrets, &file);
 }
@@ -91,11 +93,13 @@ fn holds_no_secret(sessions: &Sessions, secrets: &[String], dump: &[u8]) {
         assert!(!has(&dump, hex(&raw).as_bytes()), "the bytes in hex");
     }
 
-    // What is there is the hash, and a thief gets nowhere with it.
+    // What is there is the shard and the hash, and a thief gets nowhere with them.
     let [key] = keys[..] else {
         panic!("one session is alive, found {}", keys.len());
     };
-    assert_eq!(key.as_bytes()[..], Sha256::digest(bytes(&secrets[2]))[..]);
+    let secret = bytes(&secrets[2]);
+    assert_eq!(key.shard()[..], secret[..2]);
+    assert_eq!(key.as_bytes()[2..], Sha256::digest(&secret)[..30]);
     for stolen in [
         base64url(key.as_bytes()),
         hex(key.as_bytes()),

@@ -101,7 +101,7 @@ fn security_17_sessions_in_memory_are_limited_and_robots_push_nobody_out() {
     let (mut held, mut bytes) = (0, 0);
     let counted = sessions.store().scan(clock.now(), &mut |_, record| {
         held += 1;
-        bytes += record.bytes();
+        bytes += record.size();
         true
     });
     counted.unwrap();

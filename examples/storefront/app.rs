@@ -1,6 +1,8 @@
 //! The site as a router of axum.
 
+#[path = "app/options.rs"]
 pub(crate) mod options;
+#[path = "app/site.rs"]
 mod site;
 
 use std::collections::BTreeMap;
