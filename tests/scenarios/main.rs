@@ -26,9 +26,13 @@ fn memory() {
 #[cfg(feature = "redb")]
 #[test]
 fn redb() {
+    // One folder for all: a store takes no writes once its file is removed.
+    let folder = tempfile::tempdir().unwrap();
+    let files = std::cell::Cell::new(0);
     play(|| {
-        let folder = tempfile::tempdir().unwrap();
-        liquid_session::store::RedbStore::open(folder.path().join("sessions.redb")).unwrap()
+        files.set(files.get() + 1);
+        let file = folder.path().join(format!("{}.redb", files.get()));
+        liquid_session::store::RedbStore::open(file).unwrap()
     });
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use liquid_core::model::{
     KString, KStringCow, KStringRef, ScalarCow, Value as LiquidValue, ValueCow,
 };
-use liquid_core::parser::{FilterChain, TagToken, TryMatchToken};
+use liquid_core::parser::{FilterChain, Tag, TagToken, TryMatchToken};
 use liquid_core::runtime::{PartialStore, Registers};
 use liquid_core::{Expression, Language, Result, Runtime, ValueView as _};
 
@@ -28,8 +28,18 @@ enum Form {
     Literal(Value, StoredValue),
     /// Without filters.
     Plain(Expression),
-    Filtered(FilterChain),
+    /// The value, and its filters as a chain that begins with [`ENTRY`]: the engine's own chain fails
+    /// on `a[unknown]`, and does not give away its value.
+    Filtered {
+        entry: Expression,
+        filters: FilterChain,
+    },
+    /// Filters under which an unknown variable is an error.
+    Strict(FilterChain),
 }
+
+/// The variable that stands for the value in front of the filters.
+const ENTRY: &str = "__session_value";
 
 /// The value that a tag stores.
 pub(super) enum Evaluated<'s> {
@@ -55,7 +65,10 @@ impl Source {
             TryMatchToken::Fails(token) => match token.expect_value() {
                 TryMatchToken::Matches(value) => Form::Plain(value),
                 TryMatchToken::Fails(token) => match token.expect_filter_chain(options) {
-                    TryMatchToken::Matches(chain) => Form::Filtered(chain),
+                    TryMatchToken::Matches(chain) if strict => Form::Strict(chain),
+                    TryMatchToken::Matches(chain) => {
+                        Form::filtered(&text, options).unwrap_or(Form::Strict(chain))
+                    }
                     TryMatchToken::Fails(token) => return Err(token),
                 },
             },
@@ -64,25 +77,20 @@ impl Source {
     }
 
     pub(super) fn evaluate(&self, runtime: &dyn Runtime) -> Result<Evaluated<'_>> {
-        let frame = Frame {
+        let mut frame = Frame {
             parent: runtime,
+            entry: ValueCow::Owned(LiquidValue::Nil),
             unknown: RefCell::default(),
         };
         let value = match &self.form {
             Form::Literal(value, stored) => return Ok(Evaluated::Literal(value, stored)),
             Form::Plain(value) if self.strict => from_cow(value.evaluate(runtime)?),
-            Form::Plain(value) => match value.try_evaluate(runtime) {
-                Some(value) => from_cow(value),
-                None => {
-                    if let Expression::Variable(variable) = value {
-                        let path = variable.to_string();
-                        frame.note_root(path.split(['.', '[']).next().unwrap_or_default());
-                    }
-                    Value::Nil
-                }
-            },
-            Form::Filtered(chain) if self.strict => from_cow(chain.evaluate(runtime)?),
-            Form::Filtered(chain) => from_cow(chain.evaluate(&frame)?),
+            Form::Plain(value) => frame.evaluate(value).map_or(Value::Nil, from_cow),
+            Form::Strict(chain) => from_cow(chain.evaluate(runtime)?),
+            Form::Filtered { entry, filters } => {
+                frame.entry = frame.evaluate(entry).unwrap_or(frame.entry);
+                from_cow(filters.evaluate(&frame)?)
+            }
         };
         Ok(Evaluated::Computed {
             value,
@@ -101,6 +109,42 @@ impl Form {
         let stored = StoredValue::from(&value);
         Self::Literal(value, stored)
     }
+
+    fn filtered(text: &str, options: &Language) -> Option<Self> {
+        let (value, filters) = text.split_at(first_pipe(text)?);
+        let entry = reparse(value, |token| match token.expect_value() {
+            TryMatchToken::Matches(entry) => Some(entry),
+            TryMatchToken::Fails(_) => None,
+        })?;
+        let filters = reparse(&format!("{ENTRY} {filters}"), |token| {
+            match token.expect_filter_chain(options) {
+                TryMatchToken::Matches(chain) => Some(chain),
+                TryMatchToken::Fails(_) => None,
+            }
+        })?;
+        Some(Self::Filtered { entry, filters })
+    }
+}
+
+/// Parses a piece of a tag's markup by itself.
+fn reparse<T>(text: &str, take: impl FnOnce(TagToken<'_>) -> Option<T>) -> Option<T> {
+    let tag = format!("{{% session {text} %}}");
+    let mut tag = Tag::new(&tag).ok()?;
+    take(tag.tokens().next()?)
+}
+
+/// Where the filters begin: a `|` outside of quotes.
+fn first_pipe(text: &str) -> Option<usize> {
+    let mut quote = None;
+    text.char_indices().find_map(|(at, c)| {
+        match (quote, c) {
+            (None, '|') => return Some(at),
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            _ => {}
+        }
+        None
+    })
 }
 
 fn from_cow(value: ValueCow<'_>) -> Value {
@@ -116,13 +160,26 @@ impl fmt::Display for Source {
     }
 }
 
-/// A runtime in which every unknown variable is nil.
+/// A runtime with [`ENTRY`], in which every unknown variable is nil.
 struct Frame<'r> {
     parent: &'r dyn Runtime,
+    entry: ValueCow<'r>,
     unknown: RefCell<Option<KString>>,
 }
 
-impl Frame<'_> {
+impl<'r> Frame<'r> {
+    /// The value of an expression in the parent; `None` if it is unknown.
+    fn evaluate(&self, expression: &'r Expression) -> Option<ValueCow<'r>> {
+        let value = expression.try_evaluate(self.parent);
+        if value.is_none()
+            && let Expression::Variable(variable) = expression
+        {
+            let path = variable.to_string();
+            self.note_root(path.split(['.', '[']).next().unwrap_or_default());
+        }
+        value
+    }
+
     fn note_root(&self, root: &str) {
         if self.parent.try_get(&[ScalarCow::new(root)]).is_none() {
             let mut unknown = self.unknown.borrow_mut();
@@ -145,16 +202,24 @@ impl Runtime for Frame<'_> {
     }
 
     fn try_get(&self, path: &[ScalarCow<'_>]) -> Option<ValueCow<'_>> {
-        self.parent.try_get(path)
+        match path {
+            [root] if root.to_kstr() == ENTRY => Some(ValueCow::Borrowed(self.entry.as_view())),
+            _ => self.parent.try_get(path),
+        }
     }
 
     fn get(&self, path: &[ScalarCow<'_>]) -> Result<ValueCow<'_>> {
-        Ok(self.try_get(path).unwrap_or_else(|| {
-            if let [root, ..] = path {
-                self.note_root(&root.to_kstr());
+        let value = match self.try_get(path) {
+            // A value of the engine's own, because its filters expect one.
+            Some(value) => value.into_owned(),
+            None => {
+                if let [root, ..] = path {
+                    self.note_root(&root.to_kstr());
+                }
+                LiquidValue::Nil
             }
-            ValueCow::Owned(LiquidValue::Nil)
-        }))
+        };
+        Ok(ValueCow::Owned(value))
     }
 
     fn set_global(&self, name: KString, value: LiquidValue) -> Option<LiquidValue> {
