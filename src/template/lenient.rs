@@ -21,7 +21,7 @@ pub struct Lenient<'g, G: ?Sized> {
     extra: Vec<(KString, Value)>,
 }
 
-/// `context` with the caller's own fields as lenient ones.
+/// `context` with the host's own fields as lenient ones.
 struct LenientContext<'g, G: ?Sized> {
     inner: Context<'g, G>,
     own: Nodes<'g>,
