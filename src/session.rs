@@ -236,6 +236,9 @@ impl Session {
     ///   an error, with the cookie if there is one.
     /// - A session that is damaged in the store is ended, and its cookie is removed: the visitor's next
     ///   request works.
+    /// - A transaction of this request that still runs on another thread, because it was given up, is
+    ///   waited for. Inside the closure of a transaction, the error is [`ErrorKind::Conflict`], and
+    ///   nothing is stored.
     /// - Writes that follow fail, because the response has been sent.
     ///
     /// ```

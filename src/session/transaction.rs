@@ -21,8 +21,8 @@ impl Session {
     /// - `work` may run more than once: its other effects, such as a mail, must allow that.
     /// - If it fails, its writes are taken back and nothing is stored. A [`logout`](Self::logout) in it
     ///   is not undone.
-    /// - It may not call [`commit`](Self::commit), and other threads may not write to this session
-    ///   while it runs.
+    /// - It may not call [`commit`](Self::commit) or [`finish`](Self::finish), and other threads may not
+    ///   write to this session while it runs.
     /// - In a [disabled](Self::disabled) session it runs once, and nothing is committed.
     /// - A transaction inside it through *another* `Session` of the same cookie changes what this one
     ///   has read, each time it runs: it costs up to ten seconds, and ends in [`ErrorKind::Conflict`].
