@@ -5,6 +5,7 @@
 //! | [concepts] | the parts of the crate, and the words for them |
 //! | [lifecycle] | a request from cookie to cookie; a session from first write to end |
 //! | [templates] | the tag, reading, the host's own globals |
+//! | [dialect] | Liquid as platformOS and Shopify write it |
 //! | [laziness] | the store calls of a request |
 //! | [merging] | parallel requests, and transactions |
 //! | [stores] | choosing a store, sweeping, failures, backups, writing a store |
@@ -22,6 +23,7 @@
 #![cfg_attr(
     not(all(
         feature = "axum",
+        feature = "dialect",
         feature = "redb",
         feature = "redis",
         feature = "testing"
@@ -47,6 +49,7 @@ pages! {
     concepts = "concepts.md";
     lifecycle = "lifecycle.md";
     templates = "templates.md";
+    dialect = "dialect.md" if "dialect";
     laziness = "laziness.md";
     merging = "merging.md";
     stores = "stores.md";

@@ -114,10 +114,10 @@ mod run;
 #[cfg(feature = "tower")]
 mod scheme;
 
-#[cfg(feature = "axum")]
-pub use extract::MissingSessionLayer;
 #[cfg(feature = "tower")]
 pub use body::SessionBody;
+#[cfg(feature = "axum")]
+pub use extract::MissingSessionLayer;
 #[cfg(feature = "tower")]
 pub use layer::{ResponseFuture, SessionLayer, SessionService};
 #[cfg(feature = "tower")]

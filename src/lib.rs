@@ -21,7 +21,7 @@
 //! # The guide
 //!
 //! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
-//! - [In templates](guide::templates), [laziness](guide::laziness), [merging and
+//! - [In templates](guide::templates), [Liquid dialect](guide::dialect), [laziness](guide::laziness), [merging and
 //!   transactions](guide::merging)
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
@@ -52,12 +52,14 @@
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
 //! | `redis-cluster`, `redis-tls` | [`RedisStore`](store::RedisStore) on a cluster, and over TLS |
+//! | `dialect` | [Liquid as platformOS and Shopify write it](guide::dialect): `{% liquid %}`, `function`, literals, nil for unknown names |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
 //! | `tracing` | [events](guide::observability) for the log |
 //! | `testing` | [scenario files](testing::scenario), and the [acceptance suite](testing::acceptance) for stores |
 #![cfg_attr(
     not(all(
         feature = "axum",
+        feature = "dialect",
         feature = "redb",
         feature = "redis",
         feature = "testing",
@@ -77,6 +79,8 @@ struct Readme;
 
 pub mod clock;
 pub mod config;
+#[cfg(feature = "dialect")]
+pub mod dialect;
 mod error;
 #[cfg(any(doc, doctest))]
 #[cfg_attr(docsrs, doc(auto_cfg = false))]

@@ -21,8 +21,8 @@ use commit::Attempt;
 pub use identity::Login;
 pub(crate) use key::check_key;
 pub use outcome::{Outcome, Status};
-pub(crate) use state::Savepoint;
 pub(crate) use state::Credential;
+pub(crate) use state::Savepoint;
 use state::{Base, State};
 
 use crate::error::{Error, ErrorKind};
@@ -300,7 +300,11 @@ impl Session {
 
     /// How many bytes of values one render may read.
     pub(crate) fn read_budget(&self) -> usize {
-        read_budget(self.shared().map(|shared| shared.config.limits()).unwrap_or_default())
+        read_budget(
+            self.shared()
+                .map(|shared| shared.config.limits())
+                .unwrap_or_default(),
+        )
     }
 
     /// Returns the failure of an earlier read.

@@ -6,9 +6,9 @@ use crate::config::SessionConfig;
 use crate::error::Error;
 use crate::observe::{Counters, Tally};
 use crate::secret::Secret;
-use crate::session::{Credential, Session};
 use crate::session::queue::Queues;
 use crate::session::shared::Shared;
+use crate::session::{Credential, Session};
 use crate::store::{Revoke, SessionInfo, SessionStore};
 
 /// The sessions of an application: the store, the settings and the clock.

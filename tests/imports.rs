@@ -17,6 +17,7 @@ const DRAWING: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
     ("limits", &["error"]),
+    ("dialect", &[]),
     ("secret", &["error"]),
     ("value", &["error", "limits"]),
     ("record", &["clock", "error", "limits", "secret", "value"]),

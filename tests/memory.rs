@@ -34,13 +34,13 @@ fn cycle(sessions: &Sessions, number: usize) -> Result<(), Error> {
     session.set("a", number)?;
     let user = format!("user-{}", number % 5_000);
     // One in two has a user; what is left behind has a short timeout.
-    let stays = number % 3 == 0;
+    let stays = number.is_multiple_of(3);
     let login = Login::new(user).timeout(Duration::from_millis(900));
-    if stays || number % 2 == 0 {
+    if stays || number.is_multiple_of(2) {
         session.login(login)?;
     }
     let mut secret = session.commit()?.secret().map(|secret| secret.expose());
-    let renewals = if number % 10 == 0 { 12 } else { 1 };
+    let renewals = if number.is_multiple_of(10) { 12 } else { 1 };
     for _ in 0..renewals {
         let session = sessions.open(secret.as_deref());
         session.renew()?;

@@ -6,12 +6,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod cycle;
+mod dialect;
 mod held;
 mod pair;
 mod process;
-#[cfg(feature = "databases")]
 mod redb;
-#[cfg(feature = "databases")]
 mod redis;
 mod site;
 mod templates;
@@ -23,17 +22,15 @@ fn main() {
     }
     let mut table = pair::Table::new();
     templates::run(&mut table);
+    dialect::run(&mut table);
     process::instructions(&mut table);
     cycle::run(&mut table);
     cycle::growth(&mut table);
     process::memory(&mut table);
     held::threads(&mut table);
     held::million(&mut table);
-    #[cfg(feature = "databases")]
-    {
-        redb::run(&mut table);
-        redis::run(&mut table);
-    }
+    redb::run(&mut table);
+    redis::run(&mut table);
     site::run(&mut table);
     table.print();
 }

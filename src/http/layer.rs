@@ -14,7 +14,6 @@ use crate::error::{Error, ErrorKind};
 use crate::session::{Answer, Finished, Session};
 use crate::sessions::Sessions;
 
-
 /// A layer that opens the [`Session`](crate::Session) of every request, commits it, and sends the
 /// cookie. The [module](crate::http) has the rules.
 ///
@@ -187,7 +186,10 @@ async fn finish<B>(
     if let Some(error) = error {
         *response = opaque(error);
     }
-    for cookie in cookie.iter().flat_map(|outcome| sessions.set_cookies(outcome)) {
+    for cookie in cookie
+        .iter()
+        .flat_map(|outcome| sessions.set_cookies(outcome))
+    {
         match HeaderValue::try_from(cookie) {
             Ok(mut cookie) => {
                 // Debugging output of headers does not contain it.
@@ -223,7 +225,8 @@ fn keep_from_shared_caches(headers: &mut HeaderMap) {
         value.to_str().is_ok_and(|value| {
             split_unquoted(value, ',').any(|directive| {
                 let directive = directive.trim();
-                directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
+                directive.eq_ignore_ascii_case("private")
+                    || directive.eq_ignore_ascii_case("no-store")
             })
         })
     });
@@ -235,7 +238,9 @@ fn keep_from_shared_caches(headers: &mut HeaderMap) {
         .keys()
         .filter(|name| {
             let name = name.as_str();
-            name.ends_with("cdn-cache-control") || name == "surrogate-control" || name == "x-accel-expires"
+            name.ends_with("cdn-cache-control")
+                || name == "surrogate-control"
+                || name == "x-accel-expires"
         })
         .cloned()
         .collect();

@@ -113,7 +113,10 @@ impl State {
         count(&shared.tally.commits, 1);
         shared.tally.created(id);
         self.committed(key, id);
-        Ok(Attempt::Done(Outcome::with_secret(Status::Created, Some(secret))))
+        Ok(Attempt::Done(Outcome::with_secret(
+            Status::Created,
+            Some(secret),
+        )))
     }
 
     fn merge(&mut self, key: StoreKey, shared: &Shared) -> Result<Attempt, Error> {
@@ -137,7 +140,8 @@ impl State {
         let mut committed = shared
             .store
             .commit(&key, &change, Some(loaded), shared.now());
-        if let Ok(Committed::Busy) = committed {
+        // A transaction queues by itself, and may hold the turn already.
+        if let (Ok(Committed::Busy), None) = (&committed, &self.transaction) {
             committed = self.queue_to_commit(key, &change, shared);
         }
         match committed {

@@ -9,14 +9,14 @@ use super::Session;
 use super::key::check_key;
 use super::shared::Shared;
 use super::state::{Base, State};
+use crate::clock::Timestamp;
 use crate::config::SensitiveData;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::observe::{self, count};
 use crate::record::add;
-use crate::sensitive::{self, Finding};
-use crate::clock::Timestamp;
 use crate::secret::StoreKey;
+use crate::sensitive::{self, Finding};
 use crate::store::{Forward, Loaded, Record, Swap, Swapped};
 use crate::value::{StoredValue, Value};
 

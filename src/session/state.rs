@@ -75,7 +75,10 @@ pub(crate) enum Credential {
     /// From the cookie.
     Secret(Secret),
     /// From several cookies of the session's name: at most one of them opens a session.
-    #[cfg_attr(not(feature = "cookie"), allow(dead_code, reason = "headers have several"))]
+    #[cfg_attr(
+        not(feature = "cookie"),
+        allow(dead_code, reason = "headers have several")
+    )]
     Several(Box<[Secret]>),
     /// Of a session that this request has loaded before.
     Key(StoreKey),
@@ -364,9 +367,8 @@ impl State {
     /// All keys that the request sees, sorted, with the stored forms of their values.
     fn entries(&self) -> BTreeMap<&str, &[u8]> {
         let stored = self.record().into_iter().flat_map(Record::iter);
-        let mut entries: BTreeMap<_, _> = stored
-            .filter(|(key, _)| self.pending.leaves(key))
-            .collect();
+        let mut entries: BTreeMap<_, _> =
+            stored.filter(|(key, _)| self.pending.leaves(key)).collect();
         entries.extend(self.pending.written());
         entries
     }

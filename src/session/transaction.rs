@@ -146,10 +146,13 @@ impl Session {
 
     /// Waits until no transaction runs on this session; `None` within one of this thread.
     pub(super) fn wait_for_transactions(&self) -> Option<MutexGuard<'_, ()>> {
-        let own = |transaction: &Box<Transaction>| transaction.is_of_this_thread();
-        if self.lock().transaction.as_ref().is_some_and(own) {
+        let state = self.lock();
+        if let Some(transaction) = &state.transaction
+            && transaction.is_of_this_thread()
+        {
             return None;
         }
+        drop(state);
         Some(self.0.transactions.lock())
     }
 

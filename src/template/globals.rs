@@ -8,9 +8,9 @@ use liquid_core::model::{
     DisplayCow, KString, KStringCow, ObjectView, State, Value as LiquidValue,
 };
 
+use super::lenient::Lenient;
 use crate::error::{Error, ErrorKind};
 use crate::session::{Savepoint, Session};
-use super::lenient::Lenient;
 use crate::template::value::NIL;
 use crate::template::view::{CONTEXT, SESSION, SessionView};
 

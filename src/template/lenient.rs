@@ -112,7 +112,8 @@ impl<'g> Nodes<'g> {
             (None, None) => &NIL,
             (None, Some(value)) => {
                 let below = Nodes::default();
-                self.0.insert(name.to_owned(), Box::new(Node { value, below }))
+                self.0
+                    .insert(name.to_owned(), Box::new(Node { value, below }))
             }
         }
     }

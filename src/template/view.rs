@@ -59,7 +59,9 @@ impl<'s> SessionView<'s> {
     fn read(&self, key: &str) -> Result<Option<&Value>, Error> {
         let pin = |stored: Option<&[u8]>| {
             let budget = || self.session.read_budget();
-            stored.map(|stored| self.pins.keep(stored, budget)).transpose()
+            stored
+                .map(|stored| self.pins.keep(stored, budget))
+                .transpose()
         };
         self.session.read(key, pin)
     }

@@ -35,6 +35,7 @@
 //! |---|---|
 //! | `about` | what the scenario shows; printed with a failure |
 //! | `sessions` | the [settings](crate::SessionConfig), `{timeout_minutes: 30}`; the defaults without it |
+//! | `dialect` | `true`: all templates are in the [Liquid dialect](crate::dialect) |
 //! | `partials` | templates by name, for `include` and `render` |
 //! | `layouts` | templates by name, for `layout` |
 //! | `requests` | the requests, in order |

@@ -9,6 +9,11 @@ mod redis {
     liquid_session::store_acceptance!(crate::redis_store::Served::new);
 }
 
+#[cfg(feature = "redis-cluster")]
+mod redis_cluster {
+    liquid_session::store_acceptance!(crate::redis_store::Served::on_a_cluster);
+}
+
 #[cfg(feature = "redb")]
 mod redb {
     use std::path::{Path, PathBuf};

@@ -99,7 +99,9 @@ impl Soak {
                 });
                 match counted {
                     Ok((_, outcome)) => self.acknowledge(outcome.status(), &life.counted),
-                    Err(error) => assert_eq!(error.kind(), liquid_session::ErrorKind::Gone),
+                    Err(error) => {
+                        assert_eq!(error.kind(), liquid_session::ErrorKind::Gone, "{error:?}")
+                    }
                 }
             }
             35 => {

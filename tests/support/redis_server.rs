@@ -22,7 +22,50 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Waits for what other servers do in their own time.
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{what}: not in a minute");
+}
+
+/// The settings of a node.
+pub(crate) const CLUSTER: [&str; 4] =
+    ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+
 impl RedisServer {
+    /// Three masters of a cluster, with a third of the slots each.
+    pub(crate) fn start_cluster() -> Option<Vec<Self>> {
+        let mut nodes = Vec::new();
+        for (first, last) in [("0", "5460"), ("5461", "10922"), ("10923", "16383")] {
+            let node = Self::start(&CLUSTER)?;
+            let _: () = node.ask(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+            nodes.push(node);
+        }
+        Self::meet(&nodes);
+        Some(nodes)
+    }
+
+    /// Waits until these are the nodes of one cluster.
+    pub(crate) fn meet(nodes: &[Self]) {
+        for node in &nodes[1..] {
+            let port = node.port().to_string();
+            let _: () = nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &port]);
+        }
+        for node in nodes {
+            until("the nodes meet", || {
+                let info: String = node.ask(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok")
+                    && info.contains(&format!("cluster_known_nodes:{}", nodes.len()))
+                    && info.contains("cluster_slots_ok:16384")
+            });
+        }
+    }
+
     /// `None` without a `redis-server` on this machine: the test says so and passes, unless
     /// `REQUIRE_REDIS=1` is set.
     pub(crate) fn start(settings: &[&str]) -> Option<Self> {

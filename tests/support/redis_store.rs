@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    Change, Committed, Lease, Record, RedisStore, Revoke, SessionInfo, SessionStore, StoreKey,
+    IndexLine, Loaded, Record, RedisStore, RedisStoreBuilder, SessionStore, StoreKey, Swap,
+    Swapped, Touch,
 };
 use liquid_session::{Error, MemoryStore};
 
@@ -17,63 +18,75 @@ use super::redis_server::RedisServer;
 /// A store and the server that it needs.
 pub(crate) struct Served {
     store: Arc<dyn SessionStore>,
-    _server: Option<Arc<RedisServer>>,
+    _servers: Option<Arc<Vec<RedisServer>>>,
 }
 
-static SERVER: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
+type Running = Mutex<Weak<Vec<RedisServer>>>;
+
+static SERVER: Running = Mutex::new(Weak::new());
+#[cfg(feature = "redis-cluster")]
+static CLUSTER: Running = Mutex::new(Weak::new());
 static STORES: AtomicUsize = AtomicUsize::new(0);
 
 impl Served {
     /// A new store with nothing in it. Without a `redis-server` on this machine it keeps its
     /// sessions in memory, after a line that says so.
     pub(crate) fn new() -> Self {
-        let mut running = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = running.upgrade().or_else(|| {
-            let server = Arc::new(RedisServer::start(&[])?);
-            *running = Arc::downgrade(&server);
-            Some(server)
+        let start = || Some(vec![RedisServer::start(&[])?]);
+        Self::on(&SERVER, start, |builder| builder)
+    }
+
+    /// A new store with nothing in it, on a cluster of three masters.
+    #[cfg(feature = "redis-cluster")]
+    pub(crate) fn on_a_cluster() -> Self {
+        Self::on(&CLUSTER, RedisServer::start_cluster, |builder| {
+            builder.cluster(Vec::<String>::new())
+        })
+    }
+
+    fn on(
+        running: &Running,
+        start: impl FnOnce() -> Option<Vec<RedisServer>>,
+        choose: impl FnOnce(RedisStoreBuilder) -> RedisStoreBuilder,
+    ) -> Self {
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let servers = running.upgrade().or_else(|| {
+            let servers = Arc::new(start()?);
+            *running = Arc::downgrade(&servers);
+            Some(servers)
         });
-        let store: Arc<dyn SessionStore> = match &server {
+        let store: Arc<dyn SessionStore> = match &servers {
             None => Arc::new(MemoryStore::new()),
-            Some(server) => {
+            Some(servers) => {
                 let number = STORES.fetch_add(1, Ordering::Relaxed);
-                let store = RedisStore::builder(&server.url())
+                let builder = RedisStore::builder(&servers[0].url())
                     .prefix(format!("store-{number}"))
-                    .timeout(Duration::from_secs(60))
-                    .build();
-                Arc::new(store.unwrap())
+                    .timeout(Duration::from_secs(60));
+                Arc::new(choose(builder).build().unwrap())
             }
         };
         Self {
             store,
-            _server: server,
+            _servers: servers,
         }
     }
 }
 
 impl SessionStore for Served {
-    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Option<Arc<Record>>, Error> {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
         self.store.load(key, now)
     }
 
-    fn commit(&self, key: &StoreKey, change: &Change, now: Timestamp) -> Result<Committed, Error> {
-        self.store.commit(key, change, now)
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        self.store.swap(key, swap, now)
     }
 
-    fn touch(&self, key: &StoreKey, now: Timestamp) -> Result<bool, Error> {
-        self.store.touch(key, now)
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        self.store.touch(key, touch)
     }
 
-    fn destroy(&self, key: &StoreKey) -> Result<bool, Error> {
-        self.store.destroy(key)
-    }
-
-    fn user_sessions(&self, user: &str, now: Timestamp) -> Result<Vec<SessionInfo>, Error> {
-        self.store.user_sessions(user, now)
-    }
-
-    fn revoke(&self, user: &str, which: Revoke, now: Timestamp) -> Result<usize, Error> {
-        self.store.revoke(user, which, now)
+    fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        self.store.user_index(user, now)
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
@@ -88,11 +101,15 @@ impl SessionStore for Served {
         self.store.scan(now, visit)
     }
 
+    fn ping(&self) -> Result<(), Error> {
+        self.store.ping()
+    }
+
     fn may_block(&self) -> bool {
         self.store.may_block()
     }
 
-    fn lease(&self, key: &StoreKey, for_at_most: Duration) -> Result<Option<Lease>, Error> {
-        self.store.lease(key, for_at_most)
+    fn expires_by_itself(&self) -> bool {
+        self.store.expires_by_itself()
     }
 }

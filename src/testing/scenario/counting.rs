@@ -34,7 +34,9 @@ pub(super) struct Counting<S> {
 
 impl<S> Counting<S> {
     fn wrote(&self, stored: bool) {
-        self.counts.writes.fetch_add(stored.into(), Ordering::Relaxed);
+        self.counts
+            .writes
+            .fetch_add(stored.into(), Ordering::Relaxed);
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) sessions: SessionConfig,
     #[serde(default)]
+    pub(super) dialect: bool,
+    #[serde(default)]
     pub(super) partials: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) layouts: BTreeMap<String, String>,

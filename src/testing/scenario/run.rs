@@ -1,5 +1,6 @@
 //! Plays the requests of a scenario.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::format::{File, Request, SetCookie};
 use super::report::{Found, Played, Report, one_line_less};
 use crate::clock::ManualClock;
 use crate::config::Environment;
+use crate::dialect::{DialectExt as _, translate};
 use crate::error::Error;
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -26,6 +28,15 @@ pub(super) fn run(name: &str, file: &File, store: impl SessionStore) -> Result<R
     Ok(Report::new(requests.collect()))
 }
 
+/// The source as the parser takes it.
+fn in_the_dialect<'s>(file: &File, source: &'s str) -> Cow<'s, str> {
+    if file.dialect {
+        translate(source)
+    } else {
+        Cow::Borrowed(source)
+    }
+}
+
 struct Player<'f> {
     file: &'f File,
     parser: liquid::Parser,
@@ -40,13 +51,16 @@ impl<'f> Player<'f> {
     fn new(file: &'f File, store: impl SessionStore) -> Result<Self, Error> {
         let mut partials = InMemorySource::new();
         for (name, source) in &file.partials {
-            partials.add(name, source);
+            partials.add(name, in_the_dialect(file, source));
         }
+        let builder = liquid::ParserBuilder::with_stdlib().sessions();
+        let builder = if file.dialect {
+            builder.dialect()
+        } else {
+            builder
+        };
         // Lazy: a partial that can't be parsed fails the requests that use it, and no other.
-        let parser = liquid::ParserBuilder::with_stdlib()
-            .sessions()
-            .partials(LazyCompiler::new(partials))
-            .build()?;
+        let parser = builder.partials(LazyCompiler::new(partials)).build()?;
         let clock = ManualClock::new();
         let counts = Arc::new(Counts::default());
         let counting = Counting {
@@ -145,7 +159,7 @@ impl<'f> Player<'f> {
         source: &str,
         content: Option<&str>,
     ) -> Result<String, Error> {
-        let template = self.parser.parse(source)?;
+        let template = self.parser.parse(&in_the_dialect(self.file, source))?;
         let mut globals = session.bind(&request.written.globals.0);
         if let Some(content) = content {
             globals = globals.with("content_for_layout", content);

@@ -1,0 +1,510 @@
+mod builder;
+mod client;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
+mod failure;
+mod keys;
+mod pool;
+mod target;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::Value as Reply;
+
+pub use self::builder::RedisStoreBuilder;
+use self::client::{Client, Script};
+use super::{Forward, IndexLine, Loaded, SessionStore, Swap, Swapped};
+use crate::SessionId;
+use crate::clock::Timestamp;
+use crate::store::StoreKey;
+use crate::store::{Record, Touch};
+use crate::{Error, ErrorKind};
+
+/// How many keys a scan reads in one command. A server does nothing else meanwhile.
+const BATCH: usize = 100;
+
+/// How long a line stays in a user's index after its session: application servers' clocks differ.
+const SLACK: Duration = Duration::from_secs(60 * 60);
+
+/// Why a change is not known to be stored although the store answered.
+const CHANGED: &str = "the answer was lost, and the session has changed since";
+
+/// The latest time of the stored form.
+const LATEST: u64 = (1 << 48) - 1;
+
+/// Sessions in Redis or Valkey, shared by every process that connects to it.
+///
+/// - Redis 6.2 or later, or Valkey: one server, one that
+///   [sentinels](RedisStoreBuilder::sentinels) watch, or a cluster (feature `redis-cluster`, method
+///   `cluster` of the builder), where sessions spread over all nodes. TLS comes with the feature
+///   `redis-tls` and a URL that begins with `rediss://`; the application installs a crypto provider
+///   of rustls 0.23 before.
+/// - A session is one string, in its stored form. A commit is a compare-and-swap: two servers of the
+///   application that write different keys of one session both keep their writes.
+/// - A request that does not touch its session costs no command, a load costs one, a commit one.
+///   What extends the life of a signed-in session costs one more, for the index of the user's
+///   sessions.
+/// - The server removes what is expired by itself, by its own clock. The caller's `now` decides what
+///   is expired before that, to the millisecond: the application's servers should agree on the time.
+///   [`sweep`](SessionStore::sweep) does nothing.
+/// - When the server is down, slow, full or takes no writes, calls fail with
+///   [`ErrorKind::Unavailable`] or [`ErrorKind::Full`] within the timeouts (two seconds each for
+///   connecting, sending and the answer; see [`RedisStoreBuilder`]), and succeed again when it does.
+///   Resolving the server's name is up to the system and not within them. A server that refuses the
+///   user, the password or a command is an [`ErrorKind::Config`].
+/// - Keys begin with `liquid-session`, or [another prefix](RedisStoreBuilder::prefix).
+///
+/// If the answer to a change is lost, the store looks whether the change was made, and makes it if
+/// not. If it can't tell, the error says that the change "is not known to be stored": it is stored
+/// whole or not at all.
+///
+/// What survives a crash of the server is up to its settings: with `appendonly yes` and `appendfsync
+/// always` everything that was acknowledged, with `everysec` all but the last second. Set
+/// `maxmemory-policy` to `noeviction`: another policy signs visitors out when memory runs short, and
+/// may drop the index of a user's sessions, so that a revocation misses them. With feature
+/// `tracing`, an event reports a policy that evicts any key.
+///
+/// The server sees a hash of the secret, never the secret: nobody opens a session with a dump or a
+/// `MONITOR`. What a session holds is there in the clear.
+///
+/// # Rights
+///
+/// A user of the store needs these commands on the keys that begin with the prefix:
+///
+/// ```text
+/// ACL SETUSER sessions on >password ~liquid-session* resetchannels
+///     +get +getrange +set +setrange +del +pexpire +pttl +scan +ping +eval +evalsha
+///     +zadd +zrem +zrange +zremrangebyscore
+/// ```
+///
+/// Besides `+select` for a database other than 0, `+cluster|slots` and `+asking` in a cluster,
+/// `+role` with sentinels, and `+info` for the event about the policy.
+///
+/// # Example
+///
+/// ```no_run
+/// use liquid_session::store::RedisStore;
+/// use liquid_session::{SessionConfig, Sessions};
+///
+/// let store = RedisStore::open("redis://127.0.0.1:6379")?;
+/// let sessions = Sessions::new(store, SessionConfig::default());
+/// let session = sessions.open(None);
+/// session.set("color", "dark")?;
+/// session.commit()?;
+/// # Ok::<(), liquid_session::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    prefix: String,
+    client: Client,
+    swap: Script,
+    touch: Script,
+    index: Script,
+}
+
+impl RedisStore {
+    /// A store on the server with this URL, with the settings of a fresh [`RedisStoreBuilder`].
+    ///
+    /// The form is `redis://user:password@host:port/database`, or `unix:///path` for a socket; all
+    /// but the host may be left out. Percent-encode special characters in the user and the password:
+    /// `p@ss/word` is `p%40ss%2Fword`. Nothing is connected yet: the first call does that.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for any other text.
+    ///
+    /// ```
+    /// use liquid_session::{ErrorKind, store::RedisStore};
+    ///
+    /// let store = RedisStore::open("redis://127.0.0.1:6379")?;
+    /// let error = RedisStore::open("http://127.0.0.1").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Config);
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Self::builder(url).build()
+    }
+
+    /// A builder for a store on the server with this URL.
+    ///
+    /// ```
+    /// # use liquid_session::store::RedisStore;
+    /// let store = RedisStore::builder("redis://127.0.0.1:6379").prefix("shop").build()?;
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn builder(url: &str) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(url)
+    }
+
+    fn new(prefix: String, client: Client) -> Self {
+        Self(Arc::new(Inner {
+            prefix,
+            client,
+            swap: Script::new(include_str!("redis/swap.lua")),
+            touch: Script::new(include_str!("redis/touch.lua")),
+            index: Script::new(include_str!("redis/index.lua")),
+        }))
+    }
+}
+
+impl Inner {
+    fn key(&self, key: &StoreKey) -> Vec<u8> {
+        keys::session(&self.prefix, key)
+    }
+
+    fn get(&self, name: &[u8]) -> Result<Reply, Error> {
+        self.client.run(name, ::redis::cmd("GET").arg(name))
+    }
+
+    /// Adds a line to the index of a user, before the session is written.
+    fn add_line(
+        &self,
+        user: &str,
+        id: SessionId,
+        key: &StoreKey,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let name = keys::index(&self.prefix, user);
+        let line = keys::line(id, key);
+        let (until, now) = (text(deadline + SLACK), text(now));
+        let args: [&[u8]; 3] = [&line, until.as_bytes(), now.as_bytes()];
+        self.client.eval(&self.index, &[&name], &args).map(|_| ())
+    }
+
+    /// Removes the line of a session that this process ended, or shortens that of a key which it
+    /// renewed. Without it the line goes by its time: a failure does not matter.
+    fn drop_line(&self, record: &Record, key: &StoreKey, until: Option<Timestamp>) {
+        let Some(user) = record.user() else { return };
+        let name = keys::index(&self.prefix, user);
+        let mut command = match until {
+            None => ::redis::cmd("ZREM").arg(&name).to_owned(),
+            Some(until) => {
+                let until = text(until + SLACK);
+                let mut command = ::redis::cmd("ZADD");
+                command.arg(&name).arg("XX").arg(until).to_owned()
+            }
+        };
+        command.arg(keys::line(record.id(), key));
+        let _ = self.client.run(&name, &command);
+    }
+
+    fn create(&self, key: &StoreKey, record: &Record, now: Timestamp) -> Result<Swapped, Error> {
+        if let Some(user) = record.user() {
+            self.add_line(user, record.id(), key, record.deadline(), now)?;
+        }
+        let name = self.key(key);
+        let mut command = ::redis::cmd("SET");
+        command.arg(&name).arg(record.to_bytes()).arg("NX");
+        command.arg("PX").arg(time_to_live(record.deadline(), now));
+        let answer = self.client.change(&name, &command)?;
+        if answer.reply == Reply::Okay {
+            return Ok(Swapped::Done);
+        }
+        match read(self.get(&name)?, now)? {
+            Loaded::Found(found) if found.version() == record.version() => Ok(Swapped::Done),
+            _ if answer.repeated => Err(failure::not_known(CHANGED)),
+            found => Ok(instead(found)),
+        }
+    }
+
+    /// Replaces, moves or removes a record.
+    fn swap(
+        &self,
+        key: &StoreKey,
+        before: &Record,
+        after: Option<&Record>,
+        forward: Option<Forward>,
+        now: Timestamp,
+    ) -> Result<Swapped, Error> {
+        let name = self.key(key);
+        if let Some(after) = after
+            && let Some(user) = after.user()
+            && (forward.is_some()
+                || after.deadline() > before.deadline()
+                || before.user() != after.user())
+        {
+            let key = forward.map_or(*key, |forward| forward.to);
+            self.add_line(user, after.id(), &key, after.deadline(), now)?;
+        }
+        let mut repeated = false;
+        let mut touched: Option<Arc<Record>> = None;
+        loop {
+            let current = touched.as_deref().unwrap_or(before);
+            let found = if current.is_expired(now) {
+                // Unless a touch has extended it.
+                read(self.get(&name)?, now)?
+            } else {
+                let answer = self.try_to_swap(&name, current, after, forward, now)?;
+                repeated |= answer.repeated;
+                if let Reply::Int(_) = answer.reply {
+                    break;
+                }
+                read(answer.reply, now)?
+            };
+            match (found, after) {
+                // A touch came between, and kept the version.
+                (Loaded::Found(record), _) if record.version() == before.version() => {
+                    touched = Some(record);
+                }
+                // What follows is judged by what this change would have left.
+                (Loaded::Found(record), Some(after)) if record.version() == after.version() => {
+                    break;
+                }
+                (Loaded::Moved(found), _) if forward.is_some_and(|own| own.to == found.to) => break,
+                (Loaded::Absent, None) if repeated => break,
+                (_, Some(_)) if repeated => return Err(failure::not_known(CHANGED)),
+                (found, _) => {
+                    // Nothing was stored under the new key, and nothing will be.
+                    if let (Some(forward), Some(after)) = (forward, after) {
+                        self.drop_line(after, &forward.to, None);
+                    }
+                    return Ok(instead(found));
+                }
+            }
+        }
+        if after.is_none() || forward.is_some() {
+            self.drop_line(before, key, forward.map(|forward| forward.until));
+        }
+        Ok(Swapped::Done)
+    }
+
+    fn try_to_swap(
+        &self,
+        name: &[u8],
+        current: &Record,
+        after: Option<&Record>,
+        forward: Option<Forward>,
+        now: Timestamp,
+    ) -> Result<client::Answer, Error> {
+        // The version tag and the last use.
+        let expected = &current.to_bytes()[1..15];
+        let after = after.map(|after| after.with_later_use(current));
+        let (bytes, left) = match &after {
+            Some(after) => (after.to_bytes(), time_to_live(after.deadline(), now)),
+            None => (Vec::new(), 0),
+        };
+        let left = left.to_string();
+        let Some(forward) = forward else {
+            let args = [expected, &bytes, left.as_bytes()];
+            return self.client.eval(&self.swap, &[name], &args);
+        };
+        let (trace, until) = (keys::forward(&forward), time_to_live(forward.until, now));
+        let until = until.to_string();
+        let args = [expected, &trace, until.as_bytes(), &bytes, left.as_bytes()];
+        let to = self.key(&forward.to);
+        self.client.eval(&self.swap, &[name, &to], &args)
+    }
+
+    fn remove_unreadable(&self, key: &StoreKey, now: Timestamp) -> Result<Swapped, Error> {
+        let name = self.key(key);
+        let mut remove = ::redis::cmd("DEL");
+        remove.arg(&name);
+        loop {
+            let reply = match self.get(&name) {
+                // Not even a string.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.client.change(&name, &remove)?;
+                    return Ok(Swapped::Done);
+                }
+                reply => reply?,
+            };
+            let unreadable = match read(reply.clone(), now) {
+                Ok(found) => return Ok(instead(found)),
+                Err(_) => bytes(reply)?.unwrap_or_default(),
+            };
+            let args: [&[u8]; 3] = [&unreadable, b"", b"0"];
+            let answer = self.client.eval(&self.swap, &[&name], &args)?;
+            if let Reply::Int(_) = answer.reply {
+                return Ok(Swapped::Done);
+            }
+        }
+    }
+}
+
+/// A time as the server gets it.
+fn text(time: Timestamp) -> String {
+    time.as_millis().min(LATEST).to_string()
+}
+
+/// How long the server keeps what ends at `deadline`, in milliseconds. It refuses zero.
+fn time_to_live(deadline: Timestamp, now: Timestamp) -> u64 {
+    let deadline = deadline.as_millis().min(LATEST);
+    deadline.saturating_sub(now.as_millis()).max(1)
+}
+
+/// What stands under the key of a session.
+fn read(reply: Reply, now: Timestamp) -> Result<Loaded, Error> {
+    let Some(bytes) = bytes(reply)? else {
+        return Ok(Loaded::Absent);
+    };
+    if let Some(forward) = keys::parse_forward(&bytes) {
+        return Ok(match forward.is_alive(now) {
+            true => Loaded::Moved(forward),
+            false => Loaded::Absent,
+        });
+    }
+    let record = Record::from_bytes(&bytes)?;
+    Ok(match record.is_expired(now) {
+        true => Loaded::Absent,
+        false => Loaded::Found(Arc::new(record)),
+    })
+}
+
+fn bytes(reply: Reply) -> Result<Option<Vec<u8>>, Error> {
+    match reply {
+        Reply::Nil => Ok(None),
+        Reply::BulkString(bytes) => Ok(Some(bytes)),
+        _ => Err(unexpected()),
+    }
+}
+
+fn list(reply: Reply) -> Result<Vec<Reply>, Error> {
+    match reply {
+        Reply::Array(items) => Ok(items),
+        _ => Err(unexpected()),
+    }
+}
+
+fn unexpected() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the session store gave an unexpected answer: expected a server that speaks the protocol of Redis",
+    )
+}
+
+/// The answer to a swap that found this instead of what it expects.
+fn instead(found: Loaded) -> Swapped {
+    match found {
+        Loaded::Found(record) => Swapped::Current(record),
+        Loaded::Moved(forward) => Swapped::Moved(forward),
+        Loaded::Absent => Swapped::Gone,
+    }
+}
+
+/// Without the URL: it may hold a password.
+impl std::fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("prefix", &self.0.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionStore for RedisStore {
+    fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
+        read(self.0.get(&self.0.key(key))?, now)
+    }
+
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        let store = &self.0;
+        match swap {
+            Swap::Create(record) => store.create(key, record, now),
+            Swap::Replace { before, after } => store.swap(key, before, Some(after), None, now),
+            Swap::Move {
+                before,
+                after,
+                forward,
+            } => store.swap(key, before, Some(after), Some(forward), now),
+            Swap::Remove(before) => store.swap(key, before, None, None, now),
+            Swap::RemoveUnreadable => store.remove_unreadable(key, now),
+        }
+    }
+
+    fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        let store = &self.0;
+        if let Some(user) = touch.user {
+            store.add_line(user, touch.id, key, touch.deadline, touch.at)?;
+        }
+        let (at, deadline) = (text(touch.at), text(touch.deadline));
+        let args = [at.as_bytes(), deadline.as_bytes()];
+        let name = store.key(key);
+        store.client.eval(&store.touch, &[&name], &args).map(|_| ())
+    }
+
+    fn user_index(&self, user: &str, _: Timestamp) -> Result<Vec<IndexLine>, Error> {
+        let name = keys::index(&self.0.prefix, user);
+        let mut command = ::redis::cmd("ZRANGE");
+        command.arg(&name).arg(0).arg(-1);
+        let lines = list(self.0.client.run(&name, &command)?)?;
+        lines
+            .into_iter()
+            .map(|line| {
+                let line = bytes(line)?.unwrap_or_default();
+                keys::parse_line(&line).ok_or_else(unexpected)
+            })
+            .collect()
+    }
+
+    /// The server removes expired records by itself.
+    fn sweep(&self, _: Timestamp, _: usize) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    /// Searches all keys of the server. A session that is renewed meanwhile may be missed.
+    fn scan(
+        &self,
+        now: Timestamp,
+        visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
+    ) -> Result<(), Error> {
+        let store = &self.0;
+        // A server may name a key twice.
+        let mut seen = HashSet::new();
+        for server in store.client.masters()? {
+            let mut cursor = b"0".to_vec();
+            loop {
+                let mut command = ::redis::cmd("SCAN");
+                command.arg(&cursor).arg("MATCH");
+                command.arg(keys::pattern(&store.prefix));
+                command.arg("COUNT").arg(BATCH);
+                let page = client::read(&server, &[command])?.pop().map(list);
+                let Ok([next, names]) = <[Reply; 2]>::try_from(page.ok_or_else(unexpected)??)
+                else {
+                    return Err(unexpected());
+                };
+                let mut found = Vec::new();
+                for name in list(names)? {
+                    let name = bytes(name)?.unwrap_or_default();
+                    let key = keys::parse_session(&store.prefix, &name);
+                    if let Some(key) = key.filter(|key| seen.insert(*key)) {
+                        found.push((key, name));
+                    }
+                }
+                let get = |(_, name): &(_, _)| ::redis::cmd("GET").arg(name).to_owned();
+                let reads: Vec<_> = found.iter().map(get).collect();
+                for ((key, name), reply) in found.iter().zip(client::read(&server, &reads)?) {
+                    // The slot may move to another node meanwhile.
+                    let reply = match reply {
+                        Reply::ServerError(_) => store.get(name),
+                        reply => Ok(reply),
+                    };
+                    if let Ok(Loaded::Found(record)) = reply.and_then(|reply| read(reply, now))
+                        && !visit(key, &record)
+                    {
+                        return Ok(());
+                    }
+                }
+                cursor = bytes(next)?.unwrap_or_default();
+                if cursor == b"0" {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        for server in self.0.client.masters()? {
+            client::read(&server, &[::redis::cmd("PING")])?;
+        }
+        Ok(())
+    }
+
+    fn expires_by_itself(&self) -> bool {
+        true
+    }
+}
