@@ -21,8 +21,8 @@
 //! # The guide
 //!
 //! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
-//! - [In templates](guide::templates), [Liquid dialect](guide::dialect), [laziness](guide::laziness), [merging and
-//!   transactions](guide::merging)
+//! - [In templates](guide::templates), [the Liquid dialect](guide::dialect), [laziness](guide::laziness),
+//!   [merging and transactions](guide::merging)
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
 //!   platformOS](guide::compatibility), [security model](guide::security), [hostile
