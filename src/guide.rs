@@ -1,25 +1,25 @@
-//! How it all fits together, page by page. Each can be read by itself.
+//! The guide, in pages that can be read in any order.
 //!
-//! | page | what it is about |
+//! | page | topic |
 //! |---|---|
-//! | [concepts] | what there is, and the words for it |
+//! | [concepts] | the parts of the crate, and the words for them |
 //! | [lifecycle] | a request from cookie to cookie; a session from first write to end |
-//! | [templates] | the tag, reading, the caller's own globals |
+//! | [templates] | the tag, reading, the host's own globals |
 //! | [dialect] | Liquid as platformOS and Shopify write it |
-//! | [laziness] | what a request costs |
+//! | [laziness] | the store calls of a request |
 //! | [merging] | parallel requests, and transactions |
-//! | [stores] | which one to choose, sweeping, one of your own |
-//! | [http] | axum, proxies, one's own machine, other frameworks |
+//! | [stores] | choosing a store, sweeping, failures, backups, writing a store |
+//! | [http] | axum, cookies, caches, the order of layers, HTTPS, other frameworks |
 //! | [testing] | scenario files, time, stores |
-//! | [defaults] | how we chose the defaults, each with its source |
-//! | [scope] | what this crate is for, and what it is not for |
-//! | [compatibility] | where it differs from platformOS |
-//! | [security] | what is promised, by which test, and the host's duty |
-//! | [hostile] | attacks with templates, data and requests, and what comes of each |
+//! | [defaults] | each default, with its source |
+//! | [scope] | what this crate does, and what it leaves to others |
+//! | [compatibility] | differences from platformOS |
+//! | [security] | the promises, their tests, what remains, and the host's duties |
+//! | [hostile] | attacks with templates, data and requests, and their results |
 //! | [observability] | events for the log, counters for the metrics |
-//! | [mistakes] | when it does not work: what one sees, and what to do |
+//! | [mistakes] | symptoms, causes and remedies |
 //!
-//! These modules hold text only and are there in the documentation alone: no program can name them.
+//! These modules exist in the documentation only: no program can name them.
 #![cfg_attr(
     not(all(
         feature = "axum",

@@ -1,10 +1,16 @@
-//! Sessions over HTTP: the cookie for any framework, a layer for tower, an extractor for axum.
+//! Sessions over HTTP: cookies for any framework, a layer for tower, an extractor for axum.
 //!
 //! # Any framework
 //!
-//! With the feature `cookie`. Give [`open_from_headers`](crate::Sessions::open_from_headers) the
-//! `Cookie` headers, [finish](crate::Session::finish) when the answer is ready, and send what
-//! [`set_cookies`](crate::Sessions::set_cookies) returns, before the head of the response has left:
+//! With the feature `cookie`:
+//!
+//! 1. Open the session with the `Cookie` headers:
+//!    [`open_from_headers`](crate::Sessions::open_from_headers). Over plain HTTP in production, open
+//!    [`Session::disabled`](crate::Session::disabled) instead.
+//! 2. When the answer is ready, before its head is sent, [`finish`](crate::Session::finish) the request.
+//! 3. Send the headers that [`set_cookies`](crate::Sessions::set_cookies) returns, and with them
+//!    `Cache-Control: no-store`. If the session [was read](crate::Session::is_accessed), send
+//!    `Vary: Cookie`.
 //!
 //! ```
 //! use liquid_session::{Answer, Error, MemoryStore, SessionConfig, Sessions};
@@ -40,46 +46,53 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! Over plain HTTP in production, open [`Session::disabled`](crate::Session::disabled) instead.
-//!
 //! # tower
 //!
 //! With the feature `tower`, [`SessionLayer`] does all of this. Every request has a
-//! [`Session`](crate::Session) in its extensions; with the feature `axum`, handlers take it as an
+//! [`Session`](crate::Session) in its extensions. With the feature `axum`, handlers take it as an
 //! argument. The rules:
 //!
-//! 1. Opening asks no store. A request that leaves the session alone costs no store call, gets no
+//! 1. **Opening is free.** A request that does not touch the session costs no store call, and gets no
 //!    cookie and no header.
-//! 2. The commit comes before the head of the response. What a handler's clone of the session writes
-//!    later, in a body that streams for example, is not stored.
-//! 3. An answer of 500 and above commits nothing: changes, [`renew`](crate::Session::renew) and
-//!    [`login`](crate::Session::login) are dropped, so that nobody is left with a secret that they
-//!    never got. What happened at once stays: [`take`](crate::Session::take),
-//!    [`logout`](crate::Session::logout), whose removal cookie goes out whatever the status, and what
-//!    the handler committed itself, whose cookie goes out too.
-//! 4. If the store fails, or the commit is over a limit, the answer is an empty 500. The
-//!    [`Error`](crate::Error) is in the response's extensions, and with the feature `tracing` in the
-//!    log.
-//! 5. An answer with the cookie is never storable by a shared cache: it gets `Cache-Control: no-store`
-//!    unless the handler said `private` or `no-store` without qualification, and headers that overrule
-//!    it, such as `CDN-Cache-Control`, go. An answer that depended on the session gets `Vary: Cookie`.
-//! 6. In `production`, plain HTTP has no session: no cookie is read or sent, nothing is loaded, and a
-//!    write fails with the reason. See below for how the layer knows.
-//! 7. The commit moves to a blocking thread if the store [blocks](crate::store::SessionStore::may_block).
-//!    What a handler reads itself does not: see [`render_page`](crate::Session::render_page).
+//! 2. **The commit comes before the head of the response.** A write after that, in a streaming body for
+//!    example, is an error.
+//! 3. **An answer of 500 and above commits nothing.** Changes, [`renew`](crate::Session::renew) and
+//!    [`login`](crate::Session::login) are dropped. [`take`](crate::Session::take),
+//!    [`logout`](crate::Session::logout) and the handler's own commits have acted already; their
+//!    cookies are sent with any status.
+//! 4. **A request that is given up commits nothing.** If the visitor disconnects or a timeout drops the
+//!    future before the commit has begun, the changes are dropped.
+//! 5. **If the commit fails, the answer is an empty 500.** The [`Error`](crate::Error) is in the
+//!    response's extensions, and with the feature `tracing` in the log. A damaged session is ended, so
+//!    the visitor's next request works.
+//! 6. **No shared cache stores an answer with the cookie.** It gets `Cache-Control: no-store`, unless
+//!    the handler said `private` or `no-store` without qualification. Headers that overrule it, such as
+//!    `CDN-Cache-Control`, are removed. An answer that depended on the session gets `Vary: Cookie`.
+//! 7. **In `production`, plain HTTP has no session.** No cookie is read or sent, nothing is loaded, and
+//!    a write fails with the reason.
+//! 8. **The commit moves to a blocking thread** if the store
+//!    [may block](crate::store::SessionStore::may_block). Reads in a handler do not: use
+//!    [`render_page`](crate::Session::render_page).
+//! 9. **Nested layers share the session.** A layer inside another one of the same
+//!    [`Sessions`](crate::Sessions) passes its session through, and leaves commit and cookie to the
+//!    outer layer.
 //!
-//! # How the layer knows HTTPS
+//! The body of the response is a [`SessionBody`]. The layer asks nothing of the services around it.
 //!
-//! - The host says so: [`SessionLayer::assume_https`] when TLS ends in front of every request, or
-//!   [`Tls`] in the extensions of a request whose connection was accepted with TLS.
-//! - A proxy says so, and its address is one of the setting `trusted_proxies`. The address is that of
-//!   [`PeerAddr`] in the request's extensions or, with the feature `axum`, of axum's
+//! # HTTPS
+//!
+//! A request counts as one over HTTPS if
+//!
+//! - the host says so: [`SessionLayer::assume_https`] if TLS ends in front of every request, or [`Tls`]
+//!   in the extensions of a request whose connection was accepted with TLS;
+//! - or a proxy in the setting `trusted_proxies` says so. The address of the connection is
+//!   [`PeerAddr`] in the request's extensions or, with the feature `axum`, axum's
 //!   `ConnectInfo<SocketAddr>`. `X-Forwarded-Proto` and `Forwarded` count, and without either the
-//!   scheme in the request's URI. Every value of every one of them must be `https`: the last word may
-//!   be the proxy's, the first one the visitor's. Let the proxy *replace* these headers.
+//!   scheme of the request's URI. Every scheme in these headers must be `https`, because the visitor
+//!   may have written some of them: let the proxy *replace* the headers.
 //!
-//! The request's own word, its URI with a scheme (`GET https://… HTTP/1.1`), is no more than a header
-//! that anybody can write, and counts from nobody else.
+//! The scheme of a URI (`GET https://… HTTP/1.1`) from any other address does not count: every visitor
+//! can write it.
 #![cfg_attr(
     not(feature = "axum"),
     allow(

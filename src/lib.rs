@@ -1,5 +1,5 @@
 //! Sessions for Liquid templates: platformOS's `{% session key = value %}` tag and a lazy, live
-//! `context.session`, over stores that merge parallel requests and lose nothing.
+//! `context.session`, with stores that merge parallel requests and lose no update.
 //!
 //! ```
 //! use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
@@ -21,8 +21,8 @@
 //! # The guide
 //!
 //! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
-//! - [In templates](guide::templates), [Liquid dialect](guide::dialect), [laziness](guide::laziness), [merging and
-//!   transactions](guide::merging)
+//! - [In templates](guide::templates), [the Liquid dialect](guide::dialect), [laziness](guide::laziness),
+//!   [merging and transactions](guide::merging)
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
 //! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
 //!   platformOS](guide::compatibility), [security model](guide::security), [hostile
@@ -46,16 +46,16 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `cookie` | `Cookie` headers in, `Set-Cookie` out: for any web framework |
+//! | `cookie` | reading `Cookie` headers and writing `Set-Cookie` headers, for any web framework |
 //! | `tower` | [`SessionLayer`](http::SessionLayer), and [rendering in a handler](Session::render_page) |
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
-//! | `redis-cluster`, `redis-tls` | the same on a cluster, and over TLS |
-//! | `dialect` | [Liquid as platformOS and Shopify write it](guide::dialect): `{% liquid %}`, `function`, literals, nil for what is unknown |
+//! | `redis-cluster`, `redis-tls` | [`RedisStore`](store::RedisStore) on a cluster, and over TLS |
+//! | `dialect` | [Liquid as platformOS and Shopify write it](guide::dialect): `{% liquid %}`, `function`, literals, nil for unknown names |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
-//! | `tracing` | [what happens to sessions](guide::observability), for the log |
-//! | `testing` | [scenario files](testing::scenario), and the [suite](testing::acceptance) that every store must pass |
+//! | `tracing` | [events](guide::observability) for the log |
+//! | `testing` | [scenario files](testing::scenario), and the [acceptance suite](testing::acceptance) for stores |
 #![cfg_attr(
     not(all(
         feature = "axum",

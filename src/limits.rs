@@ -1,4 +1,4 @@
-//! How much a session may hold.
+//! Limits: of a session, a key, a value, a user name, a label, and a render.
 
 use crate::error::{Error, ErrorKind, Shown};
 
@@ -14,14 +14,14 @@ pub(crate) const MAX_USER_BYTES: usize = 255;
 /// The longest label of a session: 128 bytes.
 pub(crate) const MAX_LABEL_BYTES: usize = 128;
 
-/// How many bytes of values one render may read from a session of these limits: 256 times what the
-/// session may hold, at least a mebibyte. A template that writes and reads in a loop keeps every value
-/// that it has read until the render ends.
+/// How many bytes of different values one render may read from a session of these limits: 256 times
+/// `max_bytes`, at least a mebibyte. A template that writes and reads in a loop keeps every value that
+/// it has read until the render ends.
 pub(crate) fn read_budget(limits: Limits) -> usize {
     limits.max_bytes.saturating_mul(256).max(1 << 20)
 }
 
-/// How much a session may hold: `max_bytes` and `max_keys` of the settings.
+/// The limits of a session: `max_bytes` and `max_keys` of the settings.
 ///
 /// ```
 /// use liquid_session::store::Limits;
@@ -45,7 +45,7 @@ impl Default for Limits {
     }
 }
 
-/// How much a session holds: the bytes of its keys and values, and the number of keys.
+/// The size of a session: the bytes of its keys and values, and the number of keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) bytes: usize,
@@ -53,7 +53,8 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// The size after a value of `before` bytes has become one of `after` bytes; zero is none.
+    /// Returns the size after a value of `before` bytes has become one of `after` bytes; zero bytes are
+    /// no value.
     #[inline]
     pub(crate) fn with(mut self, key: &str, before: usize, after: usize) -> Self {
         if before > 0 {
@@ -69,7 +70,7 @@ impl Size {
 }
 
 impl Limits {
-    /// Whether a session of this size is within the limits.
+    /// Returns whether a session of this size is within the limits.
     #[inline]
     pub(crate) fn allow(&self, size: Size) -> bool {
         size.bytes <= self.max_bytes && size.keys <= self.max_keys

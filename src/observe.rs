@@ -1,8 +1,8 @@
-//! What happens to sessions: events for the log (ASVS 5.0, 16.3) and counters for the metrics, from one
-//! list. An event carries the session ID at most, never a secret or a value, and a key only where that
-//! key has to be changed. Without the feature `tracing`, happenings are only counted.
+//! Events for the log (ASVS 5.0, 16.3) and counters for the metrics, from one list. An event contains no
+//! secret and no value, and a key only where a template author has to change it. Without the feature
+//! `tracing` there are only the counters.
 //!
-//! `docs/guide/observability.md` lists events and counters; a test compares.
+//! `docs/guide/observability.md` lists the events and counters; a test compares.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,14 +23,14 @@ macro_rules! observed {
             $event:ident($($field:ident: $type:ty),*) += $by:expr => $level:ident, $text:literal;
         )+})?
     )+) => {
-        /// How often things happened to the sessions of one [`Sessions`](crate::Sessions), since it
-        /// was made; from [`Sessions::counters`](crate::Sessions::counters).
+        /// Counts of what happened to the sessions of one [`Sessions`](crate::Sessions), from
+        /// [`Sessions::counters`](crate::Sessions::counters).
         ///
-        /// - Each number only grows, and counts what *this* process did. A request that does not touch
-        ///   its session counts nothing.
-        /// - The numbers are read one after the other while requests count: one request may be in some
-        ///   of them and not yet in the rest.
-        /// - They count without the feature `tracing` too.
+        /// - Each number begins at zero, only grows, and counts the work of *this* process. A request
+        ///   that does not touch its session counts nothing.
+        /// - The numbers are read one after the other while requests run: a request may be counted in
+        ///   some of them and not yet in others.
+        /// - They do not need the feature `tracing`.
         ///
         /// ```
         /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -48,7 +48,7 @@ macro_rules! observed {
         }
 
         impl Counters {
-            /// Every counter by name, to export as metrics.
+            /// Iterates over all counters by name, to export them as metrics.
             ///
             /// ```
             /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -101,20 +101,20 @@ macro_rules! observed {
 }
 
 observed! {
-    /// Records that were asked of the store, found or not: at most one for each request, and one more
-    /// for each further attempt of a transaction.
+    /// Loads from the store, with or without a result: one for a request that touches its session, and
+    /// more after a renewal, with several cookies, and for each further attempt of a transaction.
     loads
-    /// Changes that were stored; new sessions and what [`take`](crate::Session::take) removes at once
-    /// are among them.
+    /// Changes that were stored, including new sessions and removals by [`take`](crate::Session::take).
     commits
-    /// Commits onto a record that others had changed since the request loaded it; both keep what they
-    /// did.
+    /// Commits onto a record that another request had changed since it was loaded. The changes of both
+    /// are kept.
     merges
-    /// Attempts of transactions that met a change of what they had read. Most succeed the next time.
+    /// Attempts of transactions and commits that failed because of a change by another request. Most
+    /// succeed at the next attempt.
     conflicts {
         conflict(session: SessionId) += 1 => DEBUG, "a transaction met a conflict";
     }
-    /// Commits that were dropped because the session had ended while the request was running.
+    /// Commits whose changes were dropped because the session had ended while the request was running.
     gone {
         // The session ID is not known if the request noticed when it loaded the session again.
         gone(session: Option<SessionId>) += 1 => INFO, "session ended while a request was running: its changes are dropped";
@@ -123,41 +123,44 @@ observed! {
     created {
         created(session: SessionId) += 1 => INFO, "session created";
     }
-    /// Sessions that got a new secret, by [`renew`](crate::Session::renew) or by signing in.
+    /// Sessions that got a new secret by [`renew`](crate::Session::renew) or
+    /// [`login`](crate::Session::login).
     renewed {
         renewed(session: SessionId) += 1 => INFO, "session renewed: its old secret is dead";
     }
-    /// Sessions that were ended, by [`logout`](crate::Session::logout) or by revoking.
+    /// Sessions that were ended by [`logout`](crate::Session::logout) or
+    /// [`revoke`](crate::Sessions::revoke).
     ended {
         // The session ID is not known if the record can't be read.
         destroyed(session: Option<SessionId>) += 1 => INFO, "session ended by its visitor";
         revoked(count: usize) += count as u64 => INFO, "sessions of a user revoked";
     }
-    /// Writes that were refused, at once or at the commit: over a limit, or sensitive data under
+    /// Writes that were refused, at once or at the commit, because of a limit or of sensitive data under
     /// `sensitive_data: deny`.
     refused
-    /// Secrets that open no session: expired, ended, or never issued. A store can't distinguish them.
+    /// Secrets that open no session: expired, ended, or never issued. The store can't distinguish these.
     unknown_secrets {
         unknown_secret() += 1 => WARN, "a secret was presented that opens no session";
     }
-    /// Sessions that were presented by another user than the one they belong to.
+    /// Sessions that belong to another user than the one that [`only_for`](crate::Session::only_for)
+    /// named.
     foreign {
         foreign(session: SessionId) += 1 => WARN, "a session was presented that belongs to another user";
     }
-    /// Records that could not be read: damaged ones, and those of a newer form.
+    /// Records that could not be read, because they are damaged or of a newer form.
     unreadable {
         // The session ID is not known if the record as a whole can't be read.
         damaged(session: Option<SessionId>) += 1 => ERROR, "a damaged session was ended";
         newer_form() += 1 => WARN, "a session was presented that only a newer program can read";
         skipped(count: usize) += count as u64 => ERROR, "records that can't be read were skipped in the list of a user's sessions";
     }
-    /// Session values that name a variable which the template does not have: it counts as nil, so the
-    /// key is removed. Register [`strict_sessions`](crate::ParserBuilderExt::strict_sessions) to make
-    /// it an error.
+    /// Session values with an unknown root variable. It counts as nil, so the key is removed. With
+    /// [`strict_sessions`](crate::ParserBuilderExt::strict_sessions) it is an error instead.
     unknown_variables {
         unknown_variable(key: Option<&str>, variable: Option<&str>) += 1 => WARN, "a session value names an unknown variable: the key is removed";
     }
-    /// Requests with two cookies that opened sessions, of which one was planted: both were ended.
+    /// Requests with two cookies that opened sessions. One of them was planted, and both sessions were
+    /// ended.
     planted {
         planted() += 1 => WARN, "two session cookies opened sessions: both sessions were ended";
     }
@@ -165,7 +168,7 @@ observed! {
     swept {
         expired(count: usize) += count as u64 => INFO, "expired sessions removed";
     }
-    /// Sensitive data that were met under `sensitive_data: warn` or `deny`.
+    /// Writes of sensitive data under `sensitive_data: warn` or `deny`.
     sensitive {
         // No key where the key itself is sensitive.
         sensitive(key: Option<&str>, kind: Kind) += 1 => WARN, "sensitive data in a session";
@@ -176,7 +179,7 @@ pub(crate) fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
-/// How a field appears in an event.
+/// Converts a field for an event.
 #[cfg(feature = "tracing")]
 trait Field {
     fn field(self) -> impl tracing::Value;
@@ -203,7 +206,7 @@ fields! {
     usize => |count| count;
 }
 
-/// Moves the current span along with work for another thread.
+/// Runs work for another thread in the current span.
 #[cfg(feature = "tower")]
 pub(crate) fn in_this_span<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     #[cfg(feature = "tracing")]
@@ -214,7 +217,7 @@ pub(crate) fn in_this_span<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     work
 }
 
-/// Logs a failure of the store or the system; its cause is logged nowhere else.
+/// Logs a failure of the store or the system. Its cause is logged nowhere else.
 pub(crate) fn failed(error: &Error) {
     #[cfg(feature = "tracing")]
     {

@@ -23,10 +23,10 @@ use crate::limits::{MAX_LABEL_BYTES, MAX_USER_BYTES, Size};
 use crate::secret::SessionId;
 use crate::value::Value;
 
-/// A session as a store holds it: its data, its user, and when it ends.
+/// A session as a store holds it: its data, its user, and its deadline.
 ///
-/// The data are kept in their stored form, one packed block, sorted by key: a store that writes
-/// bytes writes them as they are, and a request that reads one key decodes one value.
+/// The data are kept in their stored form, in one packed block, sorted by key: a store writes the
+/// bytes as they are, and a request that reads one key decodes one value.
 ///
 /// ```
 /// use liquid_session::clock::{Clock, SystemClock};
@@ -56,13 +56,13 @@ pub struct Record {
     data: Entries,
 }
 
-/// What a login gives to a session, boxed to keep `Record` small.
+/// The parts of a record that a login sets, boxed to keep `Record` small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) user: Box<str>,
-    /// The idle timeout of this session, if it has one of its own.
+    /// The idle timeout of this session, in place of that of the settings.
     pub(crate) idle_timeout: Option<Duration>,
-    /// What the list of a user's sessions calls this one.
+    /// The label in the list of a user's sessions.
     pub(crate) label: Box<str>,
     /// Whether the cookie outlives the browser.
     pub(crate) persistent: bool,
@@ -90,68 +90,68 @@ impl Owner {
 }
 
 impl Record {
-    /// The public session ID.
+    /// Returns the session ID.
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The version tag: random, and new with every change. Two records of one session with the same
-    /// tag hold the same data. It is compared, never counted.
+    /// Returns the version tag. It is random, and new with every change: two records of one session
+    /// with the same tag hold the same data. It is compared, never counted.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The user who is signed in.
+    /// Returns the user who is signed in.
     pub fn user(&self) -> Option<&str> {
         self.owner.as_deref().map(|owner| &*owner.user)
     }
 
-    /// What the list of the user's sessions calls this one; empty without a label.
+    /// Returns the label that the login gave to the session; empty without one.
     pub fn label(&self) -> &str {
         self.owner.as_deref().map_or("", |owner| &owner.label)
     }
 
-    /// Whether the login asked for a cookie that outlives the browser.
+    /// Returns whether the login asked for a cookie that outlives the browser.
     pub fn is_persistent(&self) -> bool {
         self.owner.as_deref().is_some_and(|owner| owner.persistent)
     }
 
-    /// The idle timeout that the login gave to this session, in place of that of the settings.
+    /// Returns the idle timeout that the login gave to the session, in place of that of the settings.
     pub fn idle_timeout(&self) -> Option<Duration> {
         self.owner.as_deref()?.idle_timeout
     }
 
-    /// When the session came into being; a renewed session keeps it.
+    /// Returns when the session began. A renewal keeps it.
     pub fn created(&self) -> Timestamp {
         self.created
     }
 
-    /// The last recorded use.
+    /// Returns the last recorded use.
     pub fn last_used(&self) -> Timestamp {
         self.last_used
     }
 
-    /// When the session ends if it is not used again. From this millisecond on it is expired.
+    /// Returns the moment from which on the session is expired if it is not used again.
     pub fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// Whether the session has ended; a store never hands out such a record.
+    /// Returns whether the session has expired. A store never returns such a record.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.deadline
     }
 
-    /// The number of keys.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.data.len()
     }
 
-    /// Whether it holds no key.
+    /// Returns whether the record holds no key.
     pub fn is_empty(&self) -> bool {
         self.data.len() == 0
     }
 
-    /// The bytes of all keys and of all values in their stored form: what `max_bytes` limits.
+    /// Returns the bytes of all keys and of all values in their stored form, which `max_bytes` limits.
     pub fn size(&self) -> usize {
         self.data.bytes()
     }
@@ -160,27 +160,27 @@ impl Record {
         self.data.size()
     }
 
-    /// The value under a key.
+    /// Returns the value under a key.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the stored bytes are damaged.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the stored value is damaged.
     pub fn get(&self, key: &str) -> Result<Option<Value>, Error> {
         self.raw(key).map(Value::decode).transpose()
     }
 
-    /// The stored form of the value under a key.
+    /// Returns the stored form of the value under a key.
     #[inline]
     pub fn raw(&self, key: &str) -> Option<&[u8]> {
         self.data.get(key)
     }
 
-    /// All keys and the stored forms of their values, sorted by key.
+    /// Iterates over all keys and the stored forms of their values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.data.iter()
     }
 
-    /// This record without a key, as a new version.
+    /// Returns this record without a key, as a new version.
     pub(crate) fn without(&self, key: &str) -> Self {
         Self {
             version: new_version(),
@@ -191,13 +191,13 @@ impl Record {
     }
 }
 
-/// A random tag. It need not be cryptographic: the standard library's hasher has keys of its own in
-/// each thread, seeded by the system, and other ones at each call.
+/// Returns a random tag. It need not be cryptographic: the standard library seeds its hasher from the
+/// system in each thread, and changes the keys with each call.
 fn new_version() -> u64 {
     RandomState::new().hash_one(())
 }
 
-/// Without keys, values and the user: it may end in a log.
+/// Shows no key, value or user: the text may end in a log.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")

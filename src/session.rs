@@ -29,15 +29,19 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::read_budget;
 use shared::Shared;
 
-/// The session of one request: the record as it was loaded, and what this request did.
+/// The session of one request: the record as it was loaded, and the pending changes.
 ///
-/// - **Lazy.** Opening asks no store; the first read or write loads the record, once.
-/// - **Live.** What was written is read at once, by Rust and by templates.
-/// - **One commit.** [`commit`](Self::commit) sends what the request did, and the store merges it
-///   into the record as it is by then. Nothing else is stored before, except by [`logout`](Self::logout)
-///   and [`take`](Self::take), which happen at once.
+/// - **Lazy.** Opening calls no store. The first read or write loads the record, once.
+/// - **Live.** A write is visible to the next read, in Rust and in templates.
+/// - **One commit.** [`commit`](Self::commit) sends the pending changes, and they are merged into the
+///   current record. Before that nothing is stored, except by [`logout`](Self::logout) and
+///   [`take`](Self::take), which act at once.
+/// - **For one request.** Clones share one state. Each request opens its own session.
 ///
-/// Clones are the same session. A handle is for one request: open a new one for the next.
+/// # Integrating a web framework
+///
+/// [`finish`](Self::finish) ends the request: it commits or discards, and returns the cookie to send.
+/// After that, writes are errors.
 ///
 /// # Example
 ///
@@ -77,9 +81,9 @@ impl Session {
         }))
     }
 
-    /// A handle where there is no session, such as a background job.
+    /// Creates a session for a place that has none, such as a background job.
     ///
-    /// `context.session` is nil there, reads find nothing, and a write fails with the reason.
+    /// In templates `context.session` is nil. Reads find nothing, and writes fail with the reason.
     ///
     /// ```
     /// use liquid_session::Session;
@@ -96,12 +100,15 @@ impl Session {
         Self::with(None, Base::Disabled(reason.into()))
     }
 
-    /// Opens the session only for this user: if it belongs to another user, the visitor gets an
-    /// empty one. For hosts that learn elsewhere who is signed in. Call it before the first write.
+    /// Limits the session to one user, for hosts that learn elsewhere who is signed in. If the session
+    /// belongs to another user, the visitor has an empty one.
+    ///
+    /// - Call it before the first write.
+    /// - A session without a user opens for every visitor who has its secret.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] if the request has changed the session already.
+    /// - [`ErrorKind::Conflict`]: the request has changed the session already.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -138,51 +145,27 @@ impl Session {
         self.0.shared.as_deref()
     }
 
-    /// Whether there is a session at hand, also an empty one.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, Session, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert!(sessions.open(None).is_enabled());
-    /// assert!(!Session::disabled("no cookies here").is_enabled());
-    /// ```
+    /// Returns whether this request can have a session, also an empty one: `false` only for a
+    /// [disabled](Self::disabled) session.
     pub fn is_enabled(&self) -> bool {
         self.0.shared.is_some()
     }
 
-    /// Whether anything of the session was read or written: the answer depends on the cookie, and
-    /// wants `Vary: Cookie`.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// assert!(!session.is_accessed());
-    /// session.get("a")?;
-    /// assert!(session.is_accessed());
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Returns whether the request has read or written the session. The answer then depends on the
+    /// cookie, and needs `Vary: Cookie`.
     pub fn is_accessed(&self) -> bool {
         self.lock().accessed
     }
 
-    /// Whether there is something to commit.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// assert!(!session.has_changes());
-    /// session.set("a", 1)?;
-    /// assert!(session.has_changes());
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// Returns whether there are pending changes, a renewal or a login to commit.
     pub fn has_changes(&self) -> bool {
         self.lock().has_changes()
     }
 
-    /// Drops what this request wrote and staged, and a failure of the store with it. For after a
-    /// failed `template.render`, which the handle can't see.
+    /// Drops the pending changes, the renewal and the login of this request, and an earlier failure
+    /// of the store. Call it after a failed `template.render`, which the session can't see.
+    ///
+    /// A [`logout`](Self::logout) is not undone.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions, Status};
@@ -197,24 +180,32 @@ impl Session {
         self.lock().forget_changes();
     }
 
-    /// Stores what this request did, and says what the cookie needs.
+    /// Stores what this request did, and returns what the cookie needs.
     ///
-    /// - Nothing done: no store call, but for a use that is due to be recorded.
-    /// - The session is there: the changes are merged into it as it is now. On the same key the later
-    ///   commit wins.
-    /// - It was there and is gone, signed out elsewhere or expired: nothing is stored and nothing
-    ///   comes back to life; the status is [`Gone`](Status::Gone).
-    /// - It never was: a new session under a new secret.
+    /// | the session | result |
+    /// |---|---|
+    /// | without changes | no store call, except a touch that is due; [`Unchanged`](Status::Unchanged) |
+    /// | exists | the changes are merged into the current record, and on the same key the later commit wins; [`Changed`](Status::Changed) |
+    /// | existed at the load, and has ended since | nothing is stored and no session comes back to life; [`Gone`](Status::Gone) |
+    /// | never existed | a new session begins under a new secret; [`Created`](Status::Created) |
+    /// | was ended by this request | nothing is stored, and the cookie is to be removed; [`Ended`](Status::Ended) |
     ///
-    /// The handle then stands at the stored session, and the next read loads it again.
+    /// The next read after a commit loads the session again.
+    ///
+    /// Programs without HTTP call `commit`; integrations call [`finish`](Self::finish).
     ///
     /// # Errors
     ///
-    /// Nothing is stored, and the handle answers with the same error until [`discard`](Self::discard).
+    /// Nothing is stored, except where the message says "not known to be stored". The session answers
+    /// with the same error until [`discard`](Self::discard).
     ///
-    /// - [`Limit`](crate::ErrorKind::Limit), [`Value`](crate::ErrorKind::Value): the merged session would
-    ///   break a rule.
-    /// - What the store says, now or when it was first read.
+    /// - [`ErrorKind::Limit`]: the merged session would exceed a limit.
+    /// - [`ErrorKind::Value`]: an increment or an append met a value of another type, or the number
+    ///   would leave `i64`.
+    /// - [`ErrorKind::Conflict`]: called inside a [`transaction`](Self::transaction), which commits by
+    ///   itself; or other requests kept changing the session for ten seconds.
+    /// - [`ErrorKind::Unavailable`], [`ErrorKind::Full`]: the store can't be reached, or has no room.
+    /// - [`ErrorKind::Corrupt`]: a read of this request met a damaged record or value.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions, Status};
@@ -236,13 +227,19 @@ impl Session {
         }
     }
 
-    /// Ends the request: commits what it did or, if its answer is a failure, drops it. Returns what
-    /// the answer has to say about the cookie, whoever committed: this call, or a
-    /// [`transaction`](Self::transaction) before it. For the code between sessions and a web
-    /// framework; writes that follow fail, because the answer is on its way.
+    /// Ends the request: commits its changes or, if its answer is a failure, drops them. For the code
+    /// that integrates a web framework.
     ///
-    /// A session that is damaged in the store is ended, and the cookie goes: the visitor's next
-    /// request works.
+    /// - The returned cookie is the one to send, also if a [`transaction`](Self::transaction) or a
+    ///   [`commit`](Self::commit) of the handler made it.
+    /// - If the commit fails, nothing is stored, and the error is returned. The answer should then be
+    ///   an error, with the cookie if there is one.
+    /// - A session that is damaged in the store is ended, and its cookie is removed: the visitor's next
+    ///   request works.
+    /// - A transaction of this request that still runs on another thread, because it was given up, is
+    ///   waited for. Inside the closure of a transaction, the error is [`ErrorKind::Conflict`], and
+    ///   nothing is stored.
+    /// - Writes that follow fail, because the response has been sent.
     ///
     /// ```
     /// # use liquid_session::{Answer, Error, MemoryStore, SessionConfig, Sessions};
@@ -287,14 +284,9 @@ impl Session {
         }
     }
 
-    /// Whether reads and the commit may wait for a disk or a network, so that async code moves them
-    /// to a blocking thread; see [`SessionStore::may_block`](crate::store::SessionStore::may_block).
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert!(!sessions.open(None).may_block(), "memory never waits");
-    /// ```
+    /// Returns whether reads and the commit may wait for a disk or a network, so that async code should
+    /// move them to a blocking thread; see
+    /// [`SessionStore::may_block`](crate::store::SessionStore::may_block).
     pub fn may_block(&self) -> bool {
         self.shared().is_some_and(|shared| shared.store.may_block())
     }
@@ -315,30 +307,31 @@ impl Session {
         )
     }
 
-    /// The failure that a read of a template met.
+    /// Returns the failure of an earlier read.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.lock().failure().cloned()
     }
 
-    /// What the request has staged, to return to.
+    /// Returns the pending changes, for [`roll_back`](Self::roll_back).
     pub(crate) fn savepoint(&self) -> Savepoint {
         self.lock().savepoint()
     }
 
-    /// Takes back what was staged since. What can't be applied to the current record any more is
-    /// dropped: it could not be committed either.
+    /// Restores the pending changes of a savepoint. Those that the current record refuses are dropped:
+    /// they could not be committed either.
     pub(crate) fn roll_back(&self, savepoint: &Savepoint) {
         let limits = self.shared().map(|shared| shared.config.limits());
         let _ = self.lock().restore(savepoint, limits.unwrap_or_default());
     }
 }
 
-/// Whether the answer to a request is worth its changes, for [`Session::finish`].
+/// Whether a request succeeded, for [`Session::finish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The request succeeded.
+    /// The request succeeded: its changes are committed.
     Good,
-    /// The request failed: HTTP's 500 and above, or a page that could not be rendered.
+    /// The request failed, with a status of 500 and above or a page that can't be rendered: its changes
+    /// are dropped.
     Failed,
 }
 
@@ -346,13 +339,13 @@ pub enum Answer {
 #[derive(Debug)]
 #[must_use = "the cookie that it may hold has to be sent"]
 pub struct Finished {
-    /// What the answer has to say about the cookie, for [`Sessions::set_cookie`](crate::Sessions::set_cookie).
+    /// The cookie to send or to remove, for `Sessions::set_cookies` (feature `cookie`).
     pub cookie: Option<Outcome>,
-    /// Why nothing was stored. The answer should be an error then.
+    /// Why the changes were not stored. The answer should then be an error.
     pub error: Option<Error>,
 }
 
-/// Without keys, values and the secret: it may end in a log.
+/// Shows no key, value or secret: the text may end in a log.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")

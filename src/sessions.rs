@@ -11,10 +11,10 @@ use crate::session::shared::Shared;
 use crate::session::{Credential, Session};
 use crate::store::{Revoke, SessionInfo, SessionStore};
 
-/// All sessions of an application: the store, the settings and the clock.
+/// The sessions of an application: the store, the settings and the clock.
 ///
-/// Make one when the application starts and keep it; clones are the same sessions. Each request
-/// [opens](Self::open) a [`Session`] from it.
+/// - Make one when the application starts, and keep it. Clones share the store and the counters.
+/// - Each request [opens](Self::open) a [`Session`].
 ///
 /// # Example
 ///
@@ -40,14 +40,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions in this store, with these settings, by the system's clock.
-    ///
-    /// ```
-    /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    ///
-    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert!(sessions.config().is_enabled());
-    /// ```
+    /// Creates sessions with a store, settings, and the system's clock.
     pub fn new(store: impl SessionStore, config: SessionConfig) -> Self {
         Self::assemble(Arc::new(store), config, Arc::new(SystemClock))
     }
@@ -68,16 +61,25 @@ impl Sessions {
         }
     }
 
-    /// These sessions with another clock. For tests; see
-    /// [`ManualClock`](crate::clock::ManualClock).
+    /// Replaces the clock, for tests; see [`ManualClock`](crate::clock::ManualClock).
+    ///
+    /// The counters begin at zero.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use liquid_session::clock::ManualClock;
     /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
     ///
     /// let clock = ManualClock::new();
-    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default())
-    ///     .with_clock(clock.clone());
+    /// let config = SessionConfig::builder().timeout_minutes(30).build()?;
+    /// let sessions = Sessions::new(MemoryStore::new(), config).with_clock(clock.clone());
+    /// let session = sessions.open(None);
+    /// session.set("cart", "full")?;
+    /// let cookie = session.commit()?.secret().unwrap().expose();
+    ///
+    /// clock.advance(Duration::from_secs(30 * 60));
+    /// assert_eq!(sessions.open(Some(&cookie)).get("cart")?, None, "expired");
+    /// # Ok::<(), liquid_session::Error>(())
     /// ```
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
@@ -85,11 +87,14 @@ impl Sessions {
         Self::assemble(shared.store.clone(), shared.config.clone(), Arc::new(clock))
     }
 
-    /// The session of a request: give it the value of the session cookie, or `None` without one.
+    /// Opens the session of a request, by the value of its session cookie.
     ///
-    /// It costs nothing: no store call, no hash. A value that is not a secret of ours counts as no
-    /// cookie, and a secret that the store does not know is never adopted: a write then begins a new
-    /// session under a new secret (OWASP: strict session management).
+    /// - Opening calls no store. The first read or write loads the record.
+    /// - Without a cookie, or with a value that is not 43 characters of base64url, the request begins
+    ///   without a session.
+    /// - A secret that the store does not know is never adopted: a write begins a new session under a
+    ///   new secret (OWASP: strict session management).
+    /// - With `enabled: false` in the settings, the session is [disabled](Session::disabled).
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -114,57 +119,80 @@ impl Sessions {
         Session::open(self.shared.clone(), credential)
     }
 
-    /// The sessions of a user that are alive.
+    /// Returns the live sessions of a user.
+    ///
+    /// Records that can't be read are left out, and counted as
+    /// [`unreadable`](crate::Counters::unreadable).
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
     ///
     /// ```
+    /// use liquid_session::Login;
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// for session in sessions.user_sessions("u1")? {
-    ///     println!("{} since {:?}", session.id, session.created);
-    /// }
+    /// let session = sessions.open(None);
+    /// session.login(Login::new("ann").label("Firefox on Linux"))?;
+    /// session.commit()?;
+    ///
+    /// let list = sessions.user_sessions("ann")?;
+    /// assert_eq!(list.len(), 1);
+    /// assert_eq!(list[0].label, "Firefox on Linux");
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn user_sessions(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
         self.shared.user_sessions(user)
     }
 
-    /// Ends sessions of a user and says how many (ASVS 5.0, 7.4.2, 7.4.3 and 7.5.2).
+    /// Ends sessions of a user, and returns how many (ASVS 5.0, 7.4.2, 7.4.3 and 7.5.2).
+    ///
+    /// - Every session that was signed in before the call is ended, also under a secret that it gets
+    ///   by a renewal or a login meanwhile.
+    /// - Records that can't be read are removed too.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
+    /// Some of the sessions may be ended; the call can be repeated.
+    ///
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
     ///
     /// ```
     /// use liquid_session::store::Revoke;
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
     /// let session = sessions.open(None);
-    /// session.login("u1")?;
+    /// session.login("ann")?;
     /// session.commit()?;
-    /// let id = sessions.user_sessions("u1")?[0].id;
-    /// assert_eq!(sessions.revoke("u1", Revoke::One(id))?, 1);
-    /// assert!(sessions.user_sessions("u1")?.is_empty());
+    /// let id = sessions.user_sessions("ann")?[0].id;
+    /// assert_eq!(sessions.revoke("ann", Revoke::One(id))?, 1);
+    /// assert!(sessions.user_sessions("ann")?.is_empty());
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn revoke(&self, user: &str, which: Revoke) -> Result<usize, Error> {
         self.shared.revoke(user, which, None)
     }
 
-    /// Removes at most `max` expired sessions and says how many. Call it every minute or so, from a
-    /// thread or a task of its own.
+    /// Removes at most `max` expired or damaged sessions, and returns how many. Call it every minute,
+    /// from a thread or a task of its own.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
     ///
     /// ```
+    /// use std::time::Duration;
+    /// use liquid_session::clock::ManualClock;
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert_eq!(sessions.sweep(10_000)?, 0);
+    /// let clock = ManualClock::new();
+    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default())
+    ///     .with_clock(clock.clone());
+    /// let session = sessions.open(None);
+    /// session.set("cart", "full")?;
+    /// session.commit()?;
+    ///
+    /// clock.advance(Duration::from_secs(30 * 24 * 60 * 60));
+    /// assert_eq!(sessions.sweep(10_000)?, 1);
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn sweep(&self, max: usize) -> Result<usize, Error> {
@@ -175,32 +203,8 @@ impl Sessions {
         Ok(count)
     }
 
-    /// How often things happened to these sessions so far, to export as metrics.
-    ///
-    /// Reading takes no lock and keeps nobody from counting.
-    ///
-    /// ```
-    /// use std::fmt::Write;
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// # session.set("a", 1)?;
-    /// # session.commit()?;
-    ///
-    /// // As Prometheus reads it, for the handler of `/metrics`.
-    /// let counters = sessions.counters();
-    /// let mut metrics = String::new();
-    /// for (name, count) in [
-    ///     ("created", counters.created),
-    ///     ("commits", counters.commits),
-    ///     ("unknown_secrets", counters.unknown_secrets),
-    /// ] {
-    ///     writeln!(metrics, "# TYPE session_{name}_total counter")?;
-    ///     writeln!(metrics, "session_{name}_total {count}")?;
-    /// }
-    /// assert!(metrics.contains("\nsession_created_total 1\n"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Reads the counters of these sessions, to export as metrics; see
+    /// [`Counters::iter`]. Reading takes no lock.
     pub fn counters(&self) -> Counters {
         self.shared.tally.read()
     }
@@ -211,25 +215,12 @@ impl Sessions {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// The store.
-    ///
-    /// ```
-    /// use liquid_session::store::SessionStore;
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert!(!sessions.store().may_block());
-    /// ```
+    /// Returns the store.
     pub fn store(&self) -> &dyn SessionStore {
         &*self.shared.store
     }
 
-    /// The settings.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert_eq!(sessions.config().max_bytes(), 4096);
-    /// ```
+    /// Returns the settings.
     pub fn config(&self) -> &SessionConfig {
         &self.shared.config
     }

@@ -1,8 +1,9 @@
-//! Where sessions are kept: the trait, its types, and the stores of this crate.
+//! Stores: the trait [`SessionStore`], its types, and the stores of this crate.
 //!
-//! A store loads records and puts one in the place of another if that has not changed since
-//! (compare and swap). What a request did is merged into a record by [`Change::apply`], in one place
-//! for all stores.
+//! A store loads records, and replaces a record only if it has not changed since (compare and swap).
+//! [`Change::apply`] merges the changes of a request into a record, in one place for all stores.
+//!
+//! The guide's page [stores](crate::guide::stores) helps to choose one.
 
 mod commit;
 mod memory;
@@ -28,32 +29,32 @@ use crate::secret::SessionId;
 pub use crate::secret::StoreKey;
 pub use crate::value::StoredValue;
 
-/// What a store has under a key.
+/// What a store holds under a key: the answer to [`SessionStore::load`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loaded {
     /// A session that is not expired.
     Found(Arc<Record>),
-    /// The session that was here has a new key. This opens nothing: it only lets a logout, a
-    /// revocation, and a commit that began before reach the session.
+    /// A forward: the session has a new key since a renewal or a login. It opens nothing, and serves
+    /// only a logout, a revocation, and a commit of a request that had loaded the session before.
     Moved(Forward),
-    /// Neither.
+    /// No record and no forward.
     Absent,
 }
 
-/// One step on one key, all or nothing.
+/// One atomic step on one key, for [`SessionStore::swap`].
 ///
-/// Every variant but `Create` and `RemoveUnreadable` expects the record with the
-/// [version](Record::version) of `before`; anything else is not touched, and returned.
+/// `Replace`, `Move` and `Remove` expect the record with the [version](Record::version) of the one
+/// that they name. A record of another version stays, and the answer is [`Swapped::Current`].
 #[derive(Clone, Copy, Debug)]
 pub enum Swap<'s> {
     /// Stores the first record of a key that holds nothing.
     Create(&'s Record),
-    /// Puts one record in the place of another.
+    /// Replaces a record.
     Replace {
         /// The record that the other was made from.
         before: &'s Record,
-        /// The record to store. Its last use may be older than the stored one: the later counts,
-        /// with its deadline.
+        /// The record to store. If the stored one has a later use, that use is kept, with its
+        /// deadline; see [`Record::with_later_use`].
         after: &'s Record,
     },
     /// Stores a record under the forward's key, and the forward under the old key.
@@ -62,63 +63,63 @@ pub enum Swap<'s> {
         before: &'s Record,
         /// The record to store under the new key.
         after: &'s Record,
-        /// What is left under the old key.
+        /// The forward to leave under the old key.
         forward: Forward,
     },
-    /// Removes a record, and the forwards that lead to it where the store knows them.
+    /// Removes a record, and those forwards to it that the store knows.
     Remove(&'s Record),
-    /// Removes a record if it can't be read: damaged, or of a newer form.
+    /// Removes a record that can't be read, because it is damaged or of a newer form.
     RemoveUnreadable,
 }
 
 /// The answer to a [`Swap`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swapped {
-    /// It is done.
+    /// The step is done.
     Done,
-    /// The record has another version: this one. Nothing was done.
+    /// Nothing was done: the record has another version. This is the current record.
     Current(Arc<Record>),
-    /// The session has a new key. Nothing was done.
+    /// Nothing was done: the session has a new key.
     Moved(Forward),
-    /// There is no such session. Nothing was done.
+    /// Nothing was done: the key holds no session.
     Gone,
 }
 
-/// What became of a [`Change`].
+/// What became of a [`Change`]: the answer to [`SessionStore::commit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
-    /// It is stored.
+    /// The change is stored.
     Stored {
-        /// The key that the session has now.
+        /// The present key of the session.
         key: StoreKey,
-        /// Whether the record was another version than the one that the request had loaded.
+        /// Whether the record had another version than the one that the request had loaded.
         merged: bool,
     },
-    /// There is no such session any more: nothing is stored.
+    /// Nothing is stored: the session has ended.
     Gone,
-    /// What the change expects has changed: nothing is stored.
+    /// Nothing is stored: a value that the change expects has changed.
     Conflict,
-    /// Other requests kept changing the record: nothing is stored, try again.
+    /// Nothing is stored: other requests kept changing the record. The caller tries again.
     Busy,
 }
 
-/// A line of the index that leads from users to sessions.
+/// A line of the index from users to sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IndexLine {
-    /// The session.
+    /// The session ID.
     pub id: SessionId,
-    /// A key that it has, or had before it was renewed.
+    /// The key of the session, or one that it had before a renewal.
     pub key: StoreKey,
 }
 
-/// Which sessions of a user to end.
+/// Which sessions of a user to end, for [`Sessions::revoke`](crate::Sessions::revoke).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoke {
-    /// All of them.
+    /// All sessions.
     All,
-    /// All but this one.
+    /// All sessions except one.
     Others(SessionId),
-    /// Only this one.
+    /// One session.
     One(SessionId),
 }
 
@@ -136,15 +137,15 @@ impl Revoke {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// The public session ID.
+    /// The session ID.
     pub id: SessionId,
-    /// When the session came into being.
+    /// When the session began.
     pub created: Timestamp,
     /// The last recorded use.
     pub last_used: Timestamp,
-    /// When it ends if it is not used again.
+    /// When the session ends if it is not used again.
     pub deadline: Timestamp,
-    /// What its login called it; empty without a label.
+    /// The label that its login gave to it; empty without one.
     pub label: String,
 }
 
@@ -160,65 +161,66 @@ impl From<&Record> for SessionInfo {
     }
 }
 
-/// Keeps sessions.
+/// Stores records, and replaces them by compare-and-swap.
 ///
-/// A store keeps three promises, and the acceptance suite in the module `testing` (behind the
-/// feature of that name) checks each:
+/// A store keeps three promises. The acceptance suite in the module `testing` (feature of that name)
+/// checks them.
 ///
-/// - **Compare and swap.** [`swap`](Self::swap) replaces the version that it expects and no other,
-///   in one atomic step.
-/// - **No revival.** Only [`Swap::Create`] stores a record where none was, and only under a key
-///   that holds nothing.
-/// - **Exact end.** A record whose [deadline](Record::deadline) has come is never handed out and
-///   never replaced. A store knows no settings.
+/// - **Compare and swap.** [`swap`](Self::swap) replaces only the version that it expects, in one
+///   atomic step.
+/// - **No revival.** Only [`Swap::Create`] stores a record under a key without one, and only if the
+///   key holds no forward either.
+/// - **Exact end.** From its [deadline](Record::deadline) on, a record is never returned and never
+///   replaced. A store knows no settings: the deadline is the recorded one.
 ///
-/// Beside the records, a store keeps an index from users to sessions. A session that has a user is
-/// always in it: the line is added before the record is stored, or in one step with it. It may name
-/// sessions that are gone.
+/// A store also has an index from users to sessions. Every session with a user has a line in it, which
+/// is added before the record is stored, or in one step with it. Lines may name sessions that have
+/// ended.
 ///
-/// Calls are synchronous, because rendering is. Async code moves them to a blocking thread when
-/// [`may_block`](Self::may_block) says so.
+/// The trait is synchronous, because rendering is. Async code moves calls to a blocking thread if
+/// [`may_block`](Self::may_block) returns `true`.
 ///
 /// `Arc<S>` and `Box<S>` are stores too, also with `S = dyn SessionStore`.
 ///
 /// # Errors
 ///
-/// The text of an error names no address, key or value; the cause is its source.
+/// The text of an error names no address, key or value. The cause is its source.
 ///
-/// - [`Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
-/// - [`Full`](crate::ErrorKind::Full): it has no room.
-/// - [`Corrupt`](crate::ErrorKind::Corrupt), [`NewerForm`](crate::ErrorKind::NewerForm): it holds a
-///   record that can't be read, as [`Record::from_bytes`] says.
+/// - [`Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached, or did not answer.
+///   If a change may have been stored even so, the text says that it is "not known to be stored".
+/// - [`Full`](crate::ErrorKind::Full): the store has no room.
+/// - [`Corrupt`](crate::ErrorKind::Corrupt), [`NewerForm`](crate::ErrorKind::NewerForm): a record
+///   can't be read; see [`Record::from_bytes`].
 ///
 /// # Example
 ///
 /// `examples/custom_store.rs` is a complete store with its test.
 pub trait SessionStore: Send + Sync + 'static {
-    /// What is stored under a key.
+    /// Returns what is stored under a key.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error>;
 
-    /// Takes one step on one key, and changes the user's index with it.
+    /// Takes one atomic step on one key, and updates the user's index.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error>;
 
-    /// Records a use as [`Record::touch`] does, without a new version, and puts the session into the
-    /// user's index if its line was lost. Does nothing to a session that is gone, and creates none.
+    /// Records a use as [`Record::touch`] does, without a new version, and restores the session's line
+    /// in the user's index if it was lost. Does nothing if the session has ended.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error>;
 
-    /// The index lines of a user. They may name sessions that are gone, have moved, or belong to
-    /// another user by now.
+    /// Returns the index lines of a user. They may name sessions that have ended, have moved, or belong
+    /// to another user.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error>;
 
-    /// Removes at most `max` expired or unreadable records, and returns how many. A record of a
-    /// newer form stays.
+    /// Removes at most `max` expired or damaged records, and returns how many. A record of a newer form
+    /// stays.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error>;
 
-    /// Visits every record that is not expired, in any order, until `visit` returns `false`, and
-    /// skips what can't be read. For operators: it reads everything.
+    /// Visits every record that is not expired, in any order, until `visit` returns `false`. Skips
+    /// records that can't be read. For operators: it reads the whole store.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn scan(
         &self,
@@ -226,26 +228,27 @@ pub trait SessionStore: Send + Sync + 'static {
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error>;
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn ping(&self) -> Result<(), Error>;
 
-    /// Whether calls may wait for a disk or a network.
+    /// Returns whether calls may wait for a disk or a network.
     fn may_block(&self) -> bool {
         true
     }
 
-    /// Whether the store removes expired records by itself. [`sweep`](Self::sweep) then may find
-    /// none.
+    /// Returns whether the store removes expired records by itself. [`sweep`](Self::sweep) may then
+    /// find none.
     fn expires_by_itself(&self) -> bool {
         false
     }
 
-    /// Merges a change into the current record, or creates a session if the change says so.
+    /// Merges a change into the current record, or creates a session if the change
+    /// [does](Change::create).
     ///
-    /// `loaded` is the record that the request had loaded from this key, if any: without a parallel
-    /// change, the commit is one [`swap`](Self::swap). Implemented for every store; one that can
-    /// apply a change under a lock of its own may override it.
+    /// `loaded` is the record that the request had loaded from this key, if any. Without a parallel
+    /// change, the commit is one [`swap`](Self::swap). The method is provided; a store that can apply a
+    /// change under its own lock may override it.
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn commit(
         &self,

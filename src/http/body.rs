@@ -5,8 +5,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of an answer that has passed a [`SessionLayer`](super::SessionLayer): that of the
-    /// service inside, or an empty one where the session could not be stored.
+    /// The body of a response from a [`SessionLayer`](super::SessionLayer): that of the service inside,
+    /// or an empty one if the session could not be stored.
     #[derive(Clone, Copy, Debug, Default)]
     pub struct SessionBody<B> {
         #[pin]

@@ -6,14 +6,15 @@ use crate::session::{Credential, Outcome, Session};
 use crate::sessions::Sessions;
 
 impl Sessions {
-    /// The session of a request, from all of its `Cookie` headers. See the [module](crate::http).
+    /// Opens the session of a request, by all of its `Cookie` headers. See the [module](crate::http).
     ///
-    /// - A cookie of another name is left alone, also a damaged one, and one whose name is ours behind
-    ///   space that is not ASCII: browsers don't take that for a `__Host-` cookie.
-    /// - A value that can't be a secret of this crate counts for nothing, and never reaches the store.
-    /// - Of several different values, at most four, the one that opens a session counts. If two do,
-    ///   one was planted, by a neighbouring host for example, and nothing distinguishes them: both
-    ///   sessions are ended, the visitor begins without a session, and the answer removes the cookie.
+    /// - Opening calls no store. The first read or write loads the record.
+    /// - Cookies of other names are ignored, also those whose name is the session's behind white space
+    ///   that is not ASCII: to a browser these have no `__Host-` prefix.
+    /// - A value that can't be a secret of this crate is ignored, and never reaches the store.
+    /// - Of at most four different secrets, the one that opens a session counts. If two do, one was
+    ///   planted, by a neighbouring host for example, and nothing distinguishes them: both sessions are
+    ///   ended, the visitor begins without a session, and the answer removes the cookies.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -37,13 +38,13 @@ impl Sessions {
         self.open_with(credential(headers, self.config().cookie_name()))
     }
 
-    /// The `Set-Cookie` headers that the end of a request calls for: with the secret of a new or
-    /// renewed session, or to remove the cookie. Mostly none. See the [module](crate::http).
+    /// Returns the values of the `Set-Cookie` headers to send: the secret of a new or renewed session,
+    /// or a removal. Most requests need none. See the [module](crate::http).
     ///
-    /// - `HttpOnly` and `SameSite` always, `Secure` unless switched off.
-    /// - Without `Max-Age` and `Expires`: it ends with the browser.
-    /// - A removal has the same attributes, so that it meets the same cookie, and `Max-Age=0`. After
-    ///   two cookies that opened sessions, the cookie is removed under `/` without a domain too.
+    /// - A cookie has `HttpOnly` and `SameSite` always, and `Secure` unless the settings switch it off.
+    /// - It has neither `Max-Age` nor `Expires`: it ends with the browser.
+    /// - A removal has the attributes of the cookie that it removes, and `Max-Age=0`.
+    /// - If two cookies opened sessions, the cookie is also removed under `/` without a domain.
     ///
     /// ```
     /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -80,7 +81,7 @@ impl Sessions {
         headers
     }
 
-    /// A header with a secret, or one that removes the cookie.
+    /// Returns a header with a secret, or one that removes the cookie.
     fn set_cookie(&self, secret: Option<&Secret>, path: &str, domain: Option<&str>) -> String {
         let config = self.config();
         let value = secret.map(Secret::expose).unwrap_or_default();
@@ -103,10 +104,10 @@ impl Sessions {
     }
 }
 
-/// How many different secrets of one request are looked up.
+/// The number of different secrets of one request that are looked up.
 const MAX_SECRETS: usize = 4;
 
-/// The secrets under this name, each once.
+/// Collects the secrets under this name, each once.
 fn credential<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>, name: &str) -> Credential {
     let mut found: Vec<Secret> = Vec::new();
     for header in headers {
@@ -123,13 +124,12 @@ fn credential<H: AsRef<[u8]>>(headers: impl IntoIterator<Item = H>, name: &str) 
     }
 }
 
-/// The values of a `Cookie` header under a name.
+/// Returns the values of a `Cookie` header under a name.
 ///
-/// By hand, because every request pays for it, and for the cookies that are none of ours. As bytes:
-/// what is not UTF-8 spoils the one cookie that it is in, not those beside it. And only ASCII space
-/// around a name is none of it. A browser lets anybody set a cookie whose name begins with another
-/// kind of space, also for a neighbouring host: to the browser it has no `__Host-`, to a parser that
-/// trims it away it has.
+/// Parsed by hand for three reasons. Every request pays for it. It reads bytes, so that a cookie which is
+/// not UTF-8 spoils no other. And it trims only ASCII white space: a neighbouring host can set a cookie
+/// whose name begins with another kind of space, which has no `__Host-` prefix to the browser, and has
+/// one to a parser that trims the space.
 fn values<'h>(header: &'h [u8], name: &str) -> impl Iterator<Item = &'h [u8]> {
     header.split(|byte| *byte == b';').filter_map(move |pair| {
         let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes())?;

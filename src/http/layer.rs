@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind};
 use crate::session::{Answer, Finished, Session};
 use crate::sessions::Sessions;
 
-/// Gives every request its [`Session`](crate::Session), commits it, and sends the cookie. See the
-/// [module](crate::http) for the rules.
+/// A layer that opens the [`Session`](crate::Session) of every request, commits it, and sends the
+/// cookie. The [module](crate::http) has the rules.
 ///
 /// # Example
 ///
@@ -51,15 +51,7 @@ pub struct SessionLayer {
 }
 
 impl SessionLayer {
-    /// A layer for these sessions.
-    ///
-    /// ```
-    /// use liquid_session::http::SessionLayer;
-    /// use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    ///
-    /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// let layer = SessionLayer::new(sessions);
-    /// ```
+    /// Creates a layer for these sessions.
     pub fn new(sessions: Sessions) -> Self {
         Self {
             sessions,
@@ -67,18 +59,11 @@ impl SessionLayer {
         }
     }
 
-    /// Takes every request for one over HTTPS: TLS ends in this server, or in a proxy without which
-    /// nobody reaches it.
+    /// Treats every request as one over HTTPS, for servers that end TLS themselves or can be reached
+    /// only through a proxy that does.
     ///
-    /// It switches a protection off where that is not so: prefer the setting `trusted_proxies` if
-    /// the server can be reached past the proxy.
-    ///
-    /// ```
-    /// # use liquid_session::http::SessionLayer;
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// let layer = SessionLayer::new(sessions).assume_https();
-    /// ```
+    /// If the server can be reached past the proxy, this switches a protection off: use the setting
+    /// `trusted_proxies` instead.
     pub fn assume_https(mut self) -> Self {
         self.https = true;
         self
@@ -96,14 +81,14 @@ impl<S> Layer<S> for SessionLayer {
     }
 }
 
-/// The service that [`SessionLayer`] makes. See the [module](crate::http).
+/// The service that [`SessionLayer`] creates. The [module](crate::http) has the rules.
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,
     layer: SessionLayer,
 }
 
-/// In the extensions of a request: a layer outside has opened its session, and will commit it.
+/// Marks a request whose session an outer layer has opened, and will commit.
 #[derive(Clone)]
 struct Opened(Sessions);
 
@@ -156,7 +141,7 @@ where
     }
 }
 
-/// The answer of a [`SessionService`].
+/// The response future of a [`SessionService`].
 pub struct ResponseFuture<T, E>(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>);
 
 impl<T, E> Future for ResponseFuture<T, E> {
@@ -173,7 +158,7 @@ impl<T, E> fmt::Debug for ResponseFuture<T, E> {
     }
 }
 
-/// Commits, and puts into the head of the response what the visitor and the caches need to know.
+/// Commits, and adds the headers for the visitor and the caches to the response.
 async fn finish<B>(
     sessions: &Sessions,
     session: &Session,
@@ -232,8 +217,9 @@ fn opaque<B>(error: Error) -> Response<SessionBody<B>> {
     response
 }
 
-/// An answer with a session cookie must not be stored by a shared cache, whatever the handler said
-/// (RFC 9111, 5.2.2). `private` and `no-store` without qualification do that already.
+/// Makes sure that no shared cache stores a response with a session cookie (RFC 9111, 5.2.2).
+/// `private` and `no-store` without qualification do that already; all other directives of the handler
+/// are replaced.
 fn keep_from_shared_caches(headers: &mut HeaderMap) {
     let kept = headers.get_all(CACHE_CONTROL).iter().any(|value| {
         value.to_str().is_ok_and(|value| {

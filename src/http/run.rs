@@ -8,51 +8,58 @@ use crate::observe;
 use crate::session::Session;
 
 impl Session {
-    /// Renders a page, with its layout, in a [`transaction`](Self::transaction): counters and
-    /// everything else that a template computes from the session come out exact, however many
-    /// requests run at once.
+    /// Renders a page, with its layout, in a [`transaction`](Self::transaction). Counters and other
+    /// values that a template computes from the session are exact, with any number of parallel requests.
     ///
-    /// - `render` runs again if another request changed what it had read; what it does besides the
-    ///   session must bear that.
-    /// - It runs in place with a store that never blocks, such as memory, and on a blocking thread
-    ///   with the others.
-    /// - The session is committed when this returns. The layer sends the cookie, whatever the
-    ///   status; later writes of the request get a commit of their own.
-    /// - If the session ended meanwhile, the page is rendered all the same, nothing is stored and no
-    ///   cookie is sent.
-    /// - If `render` fails, what it wrote is taken back and nothing is stored. Nor is anything if this
-    ///   future is dropped before the commit begins: the visitor went away, or a timeout fired.
+    /// - `render` runs again if another request changed what it had read. Its other effects, such as a
+    ///   mail, must allow that.
+    /// - With a store that never blocks, such as memory, `render` runs in place; otherwise it runs on a
+    ///   blocking thread.
+    /// - The session is committed when this returns, and the layer sends the cookie with any status.
+    ///   Later writes of the request are committed by the layer.
+    /// - Two calls in one request wait for each other.
+    /// - If the session ended while the request was running, the page is rendered, nothing is stored,
+    ///   and no cookie is sent.
+    /// - If `render` fails, its writes are taken back and nothing is stored. Nothing is stored either if
+    ///   this future is dropped before the commit has begun, because the visitor disconnected or a
+    ///   timeout fired.
     ///
-    /// The plain way is to render in the handler and leave the commit to the layer. It is enough for
-    /// pages that store what a visitor chose; a page that computes a value from the stored one may
-    /// lose an update to a parallel request. With a store that blocks, it also keeps a thread of the
-    /// runtime waiting at the first read.
+    /// The alternative is to render in the handler and leave the commit to the layer. That suits pages
+    /// that store what the visitor chose. A page that computes a value from the stored one may lose an
+    /// update to a parallel request, and with a store that blocks, the first read blocks a thread of the
+    /// runtime.
     ///
     /// # Errors
     ///
-    /// What `render` returns, and as for [`transaction`](Self::transaction), except that the end of
-    /// the session is none.
+    /// Nothing is stored, except where the message says "not known to be stored".
+    ///
+    /// - The error that `render` returns.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached, or the
+    ///   runtime is shutting down.
+    /// - Otherwise those of [`transaction`](Self::transaction), without `Gone` for an ended session.
     ///
     /// # Panics
     ///
-    /// If `render` does.
+    /// If `render` panics.
     ///
     /// # Example
     ///
     /// ```
-    /// use axum::http::StatusCode;
-    /// use liquid_session::{Error, Session};
-    ///
-    /// async fn counter(session: Session) -> Result<String, StatusCode> {
-    ///     session
-    ///         .render_page(|session| {
-    ///             let visits = session.get_as::<u64>("visits")?.unwrap_or(0) + 1;
-    ///             session.set("visits", visits)?;
-    ///             Ok::<_, Error>(format!("<p>{visits}</p>"))
-    ///         })
-    ///         .await
-    ///         .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
-    /// }
+    /// use liquid_session::{Error, MemoryStore, SessionConfig, Sessions};
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// let page = session
+    ///     .render_page(|session| {
+    ///         let visits = session.get_as::<u64>("visits")?.unwrap_or(0) + 1;
+    ///         session.set("visits", visits)?;
+    ///         Ok::<_, Error>(format!("<p>Visit {visits}</p>"))
+    ///     })
+    ///     .await?;
+    /// assert_eq!(page, "<p>Visit 1</p>");
+    /// assert_eq!(sessions.counters().created, 1, "committed already");
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
     /// ```
     pub async fn render_page<T, E, F>(&self, render: F) -> Result<T, E>
     where
@@ -67,7 +74,7 @@ impl Session {
     }
 }
 
-/// Whether anything still waits for work that runs on another thread.
+/// Whether the result of work on another thread is still wanted.
 pub(super) struct Wanted(Weak<()>);
 
 impl Wanted {
@@ -76,8 +83,8 @@ impl Wanted {
     }
 }
 
-/// Runs work that may wait for a store on a blocking thread, and other work in place. The work is
-/// not wanted any more once this future is dropped.
+/// Runs work that may wait for a store on a blocking thread, and other work in place. Once this future
+/// is dropped, the result is not wanted.
 pub(super) async fn blocking<T: Send + 'static>(
     may_block: bool,
     work: impl FnOnce(Wanted) -> T + Send + 'static,

@@ -1,4 +1,4 @@
-//! Whether a request came over HTTPS, and whose word for it counts.
+//! Finding out whether a request came over HTTPS.
 
 use std::net::IpAddr;
 
@@ -6,20 +6,20 @@ use http::{HeaderMap, Request};
 
 use crate::config::{Environment, SessionConfig};
 
-/// The address at the other end of the connection: the visitor's, or a proxy's.
+/// The address of the other end of the connection: the visitor's, or a proxy's.
 ///
-/// A server that accepts connections by itself puts it into the extensions of each request, so that
-/// [`trusted_proxies`](crate::SessionConfig) can be recognized. With the feature `axum`,
-/// `into_make_service_with_connect_info::<SocketAddr>()` does this.
+/// A server that accepts connections itself puts it into the extensions of each request, so that the
+/// layer recognizes [`trusted_proxies`](crate::SessionConfig). With the feature `axum`,
+/// `into_make_service_with_connect_info::<SocketAddr>()` does the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub IpAddr);
 
-/// In the extensions of a request: its connection was accepted with TLS. For servers that accept both
-/// HTTPS and plain HTTP.
+/// Marks a request whose connection was accepted with TLS, in its extensions. For servers that accept
+/// both HTTPS and plain HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls;
 
-/// Whether a request may have a session.
+/// Returns whether a request may have a session.
 pub(super) fn admits<B>(config: &SessionConfig, https: bool, request: &Request<B>) -> bool {
     https
         || config.environment() == Environment::Development
@@ -41,8 +41,8 @@ fn peer<B>(request: &Request<B>) -> Option<IpAddr> {
     None
 }
 
-/// Whether the headers of a proxy say HTTPS. Proxies append to these headers or leave one of them
-/// alone, so the visitor may have written parts of them: every scheme in them must be HTTPS.
+/// Returns whether the headers of a proxy say HTTPS. Proxies append to these headers, or ignore one of
+/// them, so the visitor may have written parts of them: every scheme in them must be HTTPS.
 fn proxy_says_https<B>(request: &Request<B>) -> bool {
     let claims = x_forwarded_proto(request.headers()).chain(forwarded(request.headers()));
     let mut https = None;

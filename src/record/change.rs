@@ -1,4 +1,4 @@
-//! What a request did, and how it merges into the current record.
+//! The changes of a request, and how they merge into the current record.
 
 mod merge;
 
@@ -17,23 +17,24 @@ use crate::limits::Limits;
 use crate::secret::{SessionId, StoreKey};
 use crate::value::{StoredValue, Value};
 
-/// What a request did to one key.
+/// A change of one key.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Stores a value.
     Set(StoredValue),
     /// Removes the key.
     Remove,
-    /// Adds to a whole number; an absent key counts from zero.
+    /// Adds to a whole number. An absent key counts from zero.
     Increment(i64),
-    /// Adds elements to the end of an array; an absent key is an empty one.
+    /// Adds elements to the end of an array. An absent key counts as an empty array.
     Append(Vec<Value>),
 }
 
-/// What a request did to a session, for [`SessionStore::commit`](crate::store::SessionStore::commit).
+/// The changes of a request to a session, for
+/// [`SessionStore::commit`](crate::store::SessionStore::commit).
 ///
-/// A change is what was *done*, never a copy of the record: it is applied to the record as it is at
-/// the commit, so two requests that write different keys both keep their writes.
+/// A change holds operations, never a copy of the record. They are applied to the current record, so
+/// two requests that write different keys both keep their writes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,7 +79,7 @@ struct Rare {
 pub(crate) type Ops = SmallVec<[(KString, Op); 2]>;
 
 impl Change {
-    /// A change that does nothing yet, under these limits and timeouts.
+    /// Creates a change without operations, under these limits and timeouts.
     pub fn new(limits: Limits, lifetime: Lifetime) -> Self {
         Self {
             clear: false,
@@ -94,7 +95,7 @@ impl Change {
         self.rare.get_or_insert_default()
     }
 
-    /// Begins a session with this session ID. Only such a change may create a record.
+    /// Makes the change begin a session with this session ID. Only such a change creates a record.
     #[must_use]
     pub fn create(mut self, id: SessionId) -> Self {
         self.rare().create = Some(id);
@@ -141,7 +142,8 @@ impl Change {
         self
     }
 
-    /// Makes the change a conflict unless the key still has this stored form; `None` is absent.
+    /// Makes the change a conflict unless the key still has this stored form. `None` stands for an
+    /// absent key.
     #[must_use]
     pub fn expect(mut self, key: &str, stored: Option<&[u8]>) -> Self {
         let expected = (KString::from_ref(key), stored.map(Into::into));
@@ -156,7 +158,7 @@ impl Change {
         self
     }
 
-    /// Moves the session to a new store key, in the same shard as its present one.
+    /// Moves the session to a new store key in the shard of its present one.
     #[must_use]
     pub fn renew(mut self, to: StoreKey) -> Self {
         self.rare().renew_to = Some(to);
@@ -180,11 +182,13 @@ impl Change {
         self
     }
 
-    /// The record that this change begins; `None` if it does not [`create`](Self::create) one.
+    /// Returns the record that this change begins; `None` if it does not [`create`](Self::create) one.
     ///
     /// # Errors
     ///
-    /// Those of [`apply`](Self::apply).
+    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): the session, the user name or the label exceeds
+    ///   a limit.
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): a number would leave `i64`.
     pub fn created(&self, now: Timestamp) -> Result<Option<Record>, Error> {
         let Some(id) = self.rare.as_deref().and_then(|rare| rare.create) else {
             return Ok(None);
@@ -202,18 +206,20 @@ impl Change {
         Ok(Some(record))
     }
 
-    /// Merges the change into a record. `false` is a conflict: something that the request had read
-    /// has changed. On a conflict or an error the record stays as it was.
+    /// Merges the change into a record, and returns `false` for a conflict: a value that the change
+    /// expects has changed. On a conflict or an error the record stays as it was.
     ///
-    /// A change counts as a use as soon as a use is [due](Record::touch_due).
+    /// The record has a new version afterwards. The change counts as a use if a use is
+    /// [due](Record::touch_due).
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): the merged session would go over a limit, and
-    ///   be larger than it was.
-    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): `increment` or `append` met a value of another
+    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): the merged session would exceed a limit and be
+    ///   larger than before; or the user name or the label is too long.
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): an increment or an append met a value of another
     ///   type, or the number would leave `i64`.
-    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): a value that had to be read is damaged.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): a value that an increment or an append needs
+    ///   is damaged.
     pub fn apply(&self, record: &mut Record, now: Timestamp) -> Result<bool, Error> {
         if let Some(rare) = self.rare.as_deref() {
             let mut expected = rare.expected.iter();
@@ -243,35 +249,35 @@ impl Change {
         Ok(true)
     }
 
-    /// The version of the record that the request had loaded; 0 if it had loaded none. The store's
-    /// answer compares it, to tell a merge from a change of what the request saw.
+    /// Returns the version of the record that the request had loaded; 0 if it had loaded none. A commit
+    /// onto another version is a [merge](crate::store::Committed::Stored::merged).
     pub fn loaded_version(&self) -> u64 {
         self.loaded
     }
 
-    /// Whether this signs in a user.
+    /// Returns whether the change signs in a user.
     pub fn is_login(&self) -> bool {
         self.rare
             .as_deref()
             .is_some_and(|rare| rare.login.is_some())
     }
 
-    /// The store key that the session moves to.
+    /// Returns the store key that the session moves to, if it moves.
     ///
-    /// `followed` says that a [`Forward`] led to the record: then another request has renewed the
+    /// `followed` is whether a [`Forward`] led to the record. Another request has then renewed the
     /// session already, and only a login moves it again.
     pub fn renew_to(&self, followed: bool) -> Option<StoreKey> {
         let to = self.rare.as_deref()?.renew_to?;
         (!followed || self.is_login()).then_some(to)
     }
 
-    /// Whether this change may follow a forward. What was done before a login does not cross it.
+    /// Returns whether the change follows a forward: not one that a login left.
     pub fn follows(&self, forward: &Forward) -> bool {
         !forward.by_login
     }
 }
 
-/// Without keys and values: it may end in a log.
+/// Shows no key and no value: the text may end in a log.
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Change")

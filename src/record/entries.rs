@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use crate::limits::{MAX_KEY_BYTES, Size};
 use crate::value::StoredValue;
 
-/// Where an entry is, and where in the block its value is; or the place that it would get.
+/// The index of an entry and the place of its value in the block; or the index that it would get.
 pub(crate) type Place = Result<(usize, Range<usize>), usize>;
 
 /// A key whose value changes.
@@ -52,9 +52,9 @@ pub(crate) struct Entries(Block);
 /// Small sessions need no allocation beside that of their record.
 type Block = SmallVec<[u8; 48]>;
 
-/// A block for so many bytes. Neither it nor its record is among the pieces of up to 120 bytes that
-/// glibc puts aside when they are freed, and tidies up all at once, a million of them after a sweep,
-/// while other threads wait for memory.
+/// Allocates a block. Neither it nor its record is among the pieces of up to 120 bytes that glibc
+/// caches when they are freed, and merges all at once, a million of them after a sweep, while other
+/// threads wait for memory.
 fn block(bytes: usize) -> Block {
     let own = bytes > Block::new().inline_size();
     Block::with_capacity(if own { bytes.max(128) } else { bytes })
@@ -86,7 +86,7 @@ impl Entries {
         empty.edited(&edits, empty.size_after(&edits))
     }
 
-    /// The value under a key, and where an edit of it goes.
+    /// Returns the value under a key, and the place of an edit of it.
     pub(crate) fn plan(&self, key: &str) -> (Option<&[u8]>, Place) {
         let layout = self.layout();
         match layout.find(key) {
@@ -95,7 +95,7 @@ impl Entries {
         }
     }
 
-    /// What the entries come to with these edits.
+    /// Returns the size of the entries with these edits.
     pub(crate) fn size_after(&self, edits: &[Edit<'_>]) -> Size {
         edits.iter().fold(self.size(), |size, edit| {
             let before = edit.place.as_ref().map_or(0, |(_, value)| value.len());
@@ -103,7 +103,7 @@ impl Entries {
         })
     }
 
-    /// Lays edits over the entries: sorted by key, each key once.
+    /// Applies edits, which are sorted by key, each key once.
     pub(crate) fn edit(&mut self, edits: &[Edit<'_>], size: Size) {
         // A counter, a flag, a date: mostly the new value is as long as the old one.
         let in_place = edits
@@ -120,7 +120,7 @@ impl Entries {
         }
     }
 
-    /// What lies between two edits is copied as it is.
+    /// Returns the entries with edits. The parts between them are copied.
     fn edited(&self, edits: &[Edit<'_>], size: Size) -> Self {
         let old = self.layout();
         let count = size.keys;
@@ -166,7 +166,7 @@ impl Entries {
         Self(block)
     }
 
-    /// Checks everything but the values, which are checked as they are read.
+    /// Reads a block, and checks all of it except the values, which are checked when they are read.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let width = match bytes.first()? {
             2 => 2,
@@ -296,8 +296,8 @@ impl<'b> Layout<'b> {
         &self.block[start + 1..start + 1 + len]
     }
 
-    /// Where a key is among the entries, and where in the block its value is. In a small session, to
-    /// look at each key for sameness is quicker than to compare a few.
+    /// Returns the index of a key, and the place of its value. In a small session, testing every key for
+    /// equality is faster than a binary search.
     #[inline]
     fn find(&self, key: &str) -> Option<(usize, Range<usize>)> {
         let key = key.as_bytes();
@@ -314,7 +314,7 @@ impl<'b> Layout<'b> {
         Some((index, self.value(index)))
     }
 
-    /// Where a key would come that is not there.
+    /// Returns the index that an absent key would get.
     fn place(&self, key: &str) -> usize {
         self.search(key.as_bytes()).unwrap_or_else(|place| place)
     }
@@ -333,8 +333,8 @@ impl<'b> Layout<'b> {
     }
 }
 
-/// Whether the entry that begins here has this key. Keys often begin the same, `cart_id` and
-/// `cart_total`, and seldom end so.
+/// Returns whether the entry that begins here has this key. Keys often begin alike, such as `cart_id`
+/// and `cart_total`, and rarely end alike: the last byte is compared first.
 #[inline]
 fn is(body: &[u8], start: usize, key: &[u8]) -> bool {
     match body.get(start..) {

@@ -1,4 +1,4 @@
-//! Where renewed sessions go.
+//! Forwards from the old keys of renewed sessions.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use super::Change;
 use crate::clock::Timestamp;
 use crate::secret::StoreKey;
 
-/// How long a store remembers where a renewed session went: 60 seconds.
+/// The life of a forward: 60 seconds.
 const TIME: Duration = Duration::from_secs(60);
 
-/// Where a renewed session went. A store keeps it under the old key until its end.
+/// Where a renewed session went. A store keeps it under the old key for 60 seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// The key of the session since the renewal; in the same shard.
+    /// The key of the session since the renewal, in the same shard.
     pub to: StoreKey,
-    /// Whether a login renewed it: then what was done before does not follow.
+    /// Whether a login moved the session. Commits of requests that had loaded it before do not follow.
     pub by_login: bool,
-    /// From this moment on the forward does not exist.
+    /// The moment from which on the forward does not exist.
     pub until: Timestamp,
 }
 
 impl Forward {
-    /// The forward that a change leaves when it moves a session at `now`.
+    /// Creates the forward that a change leaves when it moves a session at `now`.
     pub fn new(to: StoreKey, change: &Change, now: Timestamp) -> Self {
         Self {
             to,
@@ -30,7 +30,7 @@ impl Forward {
         }
     }
 
-    /// Whether the forward still exists.
+    /// Returns whether the forward still exists.
     pub fn is_alive(&self, now: Timestamp) -> bool {
         now < self.until
     }

@@ -1,4 +1,4 @@
-//! When a session ends: its timeouts, and the uses that move its deadline.
+//! The lifetime of a session: its timeouts, and the uses that move its deadline.
 
 use std::time::Duration;
 
@@ -6,34 +6,24 @@ use super::Record;
 use crate::clock::Timestamp;
 use crate::secret::SessionId;
 
-/// A creation or use that lies further in the future was written by a clock that was wrong: it counts
-/// as now.
+/// A creation or use further in the future was written by a wrong clock, and counts as now.
 const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// The longest time between a use and its record.
+/// The longest interval between two recorded uses.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// The timeouts of the settings.
-///
-/// ```
-/// use std::time::Duration;
-/// use liquid_session::store::Lifetime;
-///
-/// let hour = Lifetime::new(Duration::from_secs(60 * 60));
-/// assert_eq!(hour.idle, Duration::from_secs(60 * 60));
-/// assert_eq!(hour.absolute, None);
-/// ```
+/// The timeouts of the settings, from which a [`Change`](crate::store::Change) computes the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lifetime {
-    /// How long a session lives after its last use, unless its login said otherwise.
+    /// The idle timeout, for sessions whose login gave them none.
     pub idle: Duration,
-    /// How long a session lives after its creation.
+    /// The absolute timeout, if there is one.
     pub absolute: Option<Duration>,
 }
 
 impl Lifetime {
-    /// An idle timeout, and no absolute one.
+    /// Creates timeouts without an absolute one.
     pub const fn new(idle: Duration) -> Self {
         Self {
             idle,
@@ -41,14 +31,14 @@ impl Lifetime {
         }
     }
 
-    /// Adds an absolute timeout.
+    /// Sets the absolute timeout.
     #[must_use]
     pub const fn absolute(mut self, absolute: Option<Duration>) -> Self {
         self.absolute = absolute;
         self
     }
 
-    /// The deadline of a session of this creation and use.
+    /// Returns the deadline of a session with this creation and last use.
     fn deadline(&self, own: Option<Duration>, created: Timestamp, used: Timestamp) -> Timestamp {
         let idle = used + own.unwrap_or(self.idle);
         match self.absolute {
@@ -60,7 +50,7 @@ impl Lifetime {
 
 /// A use of a session, for [`SessionStore::touch`](crate::store::SessionStore::touch).
 ///
-/// Made by [`Record::touch_due`]; a store hands it to [`Record::touch`], or writes its parts.
+/// [`Record::touch_due`] makes it. A store passes it to [`Record::touch`], or writes its parts.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Touch<'r> {
@@ -75,8 +65,8 @@ pub struct Touch<'r> {
 }
 
 impl Touch<'_> {
-    /// This use without its user: for a store that hands it to another thread, and whose index needs
-    /// no line restored.
+    /// Returns this use without its user, for a store that passes it to another thread and loses no
+    /// index lines.
     pub fn without_user(&self) -> Touch<'static> {
         Touch {
             at: self.at,
@@ -88,10 +78,11 @@ impl Touch<'_> {
 }
 
 impl Record {
-    /// The use to record at `now`, if enough time has passed since the last recorded one: a twentieth
-    /// of the idle timeout, never more than five minutes.
+    /// Returns the use to record at `now`, if one is due: a twentieth of the idle timeout has passed
+    /// since the last recorded use, or five minutes.
     ///
-    /// A last use that lies more than five minutes in the future is corrected at once.
+    /// A last use more than five minutes in the future was written by a wrong clock, and is corrected at
+    /// once.
     pub fn touch_due(&self, lifetime: &Lifetime, now: Timestamp) -> Option<Touch<'_>> {
         let idle = self.idle_timeout().unwrap_or(lifetime.idle);
         let interval = (idle / 20).min(LONGEST_INTERVAL);
@@ -114,8 +105,8 @@ impl Record {
         }
     }
 
-    /// This record, or with the use of the stored one if that is later. For a store that replaces a
-    /// record: a touch changes the use alone, and keeps the version.
+    /// Returns this record with the later of its own use and that of the stored record. For a store
+    /// that replaces a record: a touch may have come between, which keeps the version.
     #[must_use]
     pub fn with_later_use(&self, stored: &Self) -> Self {
         let mut record = self.clone();
@@ -133,8 +124,8 @@ impl Record {
         self.deadline = lifetime.deadline(self.idle_timeout(), self.created, self.last_used);
     }
 
-    /// Whether these timeouts end the session at `now`, whatever deadline is recorded: tighter
-    /// settings bind the sessions that exist.
+    /// Returns whether these timeouts end the session at `now`, also before its recorded deadline:
+    /// tighter settings bind existing sessions.
     pub(crate) fn ends_under(&self, lifetime: &Lifetime, now: Timestamp) -> bool {
         let (created, used) = (plausible(self.created, now), plausible(self.last_used, now));
         now >= lifetime.deadline(self.idle_timeout(), created, used)

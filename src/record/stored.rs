@@ -6,9 +6,8 @@
 //! entries
 //! ```
 //!
-//! Numbers are little endian, times are milliseconds since 1970. What a store compares or moves by
-//! itself stands at a fixed place in front: the version tag at 1, the last use at 9, the deadline
-//! at 21.
+//! Numbers are little endian, times are milliseconds since 1970. A store can compare or change three
+//! parts at fixed places: the version tag at 1, the last use at 9, the deadline at 21.
 
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ const LABEL: u8 = 4;
 const PERSISTENT: u8 = 8;
 
 impl Record {
-    /// The stored form; [`from_bytes`](Self::from_bytes) reads it.
+    /// Returns the stored form, which [`from_bytes`](Self::from_bytes) reads.
     ///
     /// A store may compare and change these in place, little endian, times in milliseconds since
     /// 1970: the form at byte 0, which is 1; the [version](Self::version) in the eight bytes from 1;
@@ -87,8 +86,8 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NewerForm`] for a form that only a newer program reads.
-    /// - [`ErrorKind::Corrupt`] for any other bytes.
+    /// - [`ErrorKind::NewerForm`]: a newer program wrote the record.
+    /// - [`ErrorKind::Corrupt`]: the bytes are no record, or a damaged one.
     ///
     /// ```
     /// use liquid_session::{ErrorKind, store::Record};

@@ -1,4 +1,4 @@
-//! What a session sends at the end, and where it stands afterwards.
+//! Committing the pending changes of a session.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::record::Change;
 use crate::secret::{Secret, SessionId, StoreKey};
 use crate::store::Committed;
 
-/// How long a commit or a transaction may wait for others to finish.
+/// How long a commit or a transaction may wait for other requests.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The result of a commit, for `commit` and `transaction`.
@@ -83,7 +83,7 @@ impl State {
         }
     }
 
-    /// The change, with everything that is pending.
+    /// Takes the pending operations, the login and the expectations of a transaction as a change.
     fn change(&mut self, shared: &Shared) -> Change {
         let mut change = shared.change();
         if let Some(owner) = &self.login {
@@ -171,7 +171,8 @@ impl State {
         }
     }
 
-    /// Commits behind the other requests of this process; between processes, random pauses decide.
+    /// Commits behind the other requests of this process. Between processes, random pauses separate the
+    /// attempts.
     fn queue_to_commit(
         &self,
         key: StoreKey,

@@ -21,12 +21,12 @@ use crate::store::{Forward, Loaded, Record, Swap, Swapped};
 use crate::value::{StoredValue, Value};
 
 impl Session {
-    /// The value under a key.
+    /// Returns the value under a key.
     ///
     /// # Errors
     ///
-    /// - What the store says when it can't be reached; the first read asks it.
-    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the stored value is damaged.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record or the value is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -44,11 +44,13 @@ impl Session {
         state.value(key)
     }
 
-    /// The value under a key as any type that serde can deserialize.
+    /// Returns the value under a key as any type that serde can deserialize.
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get), and [`ErrorKind::Value`](crate::ErrorKind::Value) if the value has another shape.
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): the value has another shape.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record or the value is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -63,21 +65,27 @@ impl Session {
         self.get(key)?.map(|value| value.deserialize()).transpose()
     }
 
-    /// Stores anything that serde can serialize, with its types. Nil removes the key.
+    /// Stores any value that serde can serialize, with its types. Nil removes the key.
     ///
-    /// A key is 1 to 128 bytes of any text; templates write names of letters, digits, `_` and `-`.
+    /// A key is any text of 1 to 128 bytes. Templates write names of letters, digits, `_` and `-`.
     ///
     /// # Errors
     ///
     /// The value stored before stays.
     ///
-    /// - [`ErrorKind::Key`](crate::ErrorKind::Key): the key is empty, too long or reserved (`session_id`, `size`).
-    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): a number that is not finite or beyond `i64`.
-    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): bytes, keys or nesting over the limit.
-    /// - [`ErrorKind::Sensitive`](crate::ErrorKind::Sensitive): with `sensitive_data: deny`, what looks like a password, a card
-    ///   number or the like; see [`SensitiveData`](crate::config::SensitiveData).
-    /// - [`ErrorKind::NoSession`](crate::ErrorKind::NoSession): there is no session here.
-    /// - What the store says when it can't be reached.
+    /// - [`ErrorKind::Key`](crate::ErrorKind::Key): the key is empty or reserved (`session_id`, `size`).
+    /// - [`ErrorKind::Limit`](crate::ErrorKind::Limit): the key is longer than 128 bytes, or the bytes or
+    ///   keys of the session or the nesting of the value exceed a limit.
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): the value has a number that is not finite or
+    ///   beyond `i64`.
+    /// - [`ErrorKind::Sensitive`](crate::ErrorKind::Sensitive): with `sensitive_data: deny`, the key or
+    ///   the value looks like a password, a card number or the like; see
+    ///   [`SensitiveData`](crate::config::SensitiveData).
+    /// - [`ErrorKind::NoSession`](crate::ErrorKind::NoSession): there is no session here, or the response
+    ///   has been sent.
+    /// - [`ErrorKind::Conflict`](crate::ErrorKind::Conflict): a transaction runs on another thread.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record is damaged.
     ///
     /// ```
     /// # use liquid_session::{ErrorKind, MemoryStore, SessionConfig, Sessions};
@@ -87,7 +95,8 @@ impl Session {
     /// struct Wizard { step: u8 }
     ///
     /// session.set("wizard", Wizard { step: 2 })?;
-    /// session.set("color", "dark")?;
+    /// let wizard = session.get("wizard")?.unwrap();
+    /// assert_eq!(wizard.get("step"), Some(&2.into()));
     /// assert_eq!(session.set("n", f64::NAN).unwrap_err().kind(), ErrorKind::Value);
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
@@ -122,15 +131,15 @@ impl Session {
         })
     }
 
-    /// Reports a variable in a session value that the template does not have: a typo removes the key.
+    /// Reports an unknown variable in a session value: it counts as nil, so a typo removes the key.
     pub(crate) fn note_unknown_variable(&self, key: &str, variable: &str) {
         if let Some(shared) = self.shared() {
             shared.tally.unknown_variable(Some(key), Some(variable));
         }
     }
 
-    /// Writes, and does with sensitive data what the settings say: refuse them, or report them once
-    /// they are written.
+    /// Writes, and applies the setting for sensitive data: refuses them, or reports them after the
+    /// write.
     #[inline]
     fn guard<T>(
         &self,
@@ -175,12 +184,15 @@ impl Session {
         }
     }
 
-    /// Removes a key, and says whether it was there.
+    /// Removes a key, and returns whether the session had it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoSession`](crate::ErrorKind::NoSession) where there is none, and what the store says when it can't be
-    /// reached.
+    /// - [`ErrorKind::NoSession`](crate::ErrorKind::NoSession): there is no session here, or the response
+    ///   has been sent.
+    /// - [`ErrorKind::Conflict`](crate::ErrorKind::Conflict): a transaction runs on another thread.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -199,19 +211,30 @@ impl Session {
         })
     }
 
-    /// Removes every key. The session itself goes on.
+    /// Removes every key, also those that a parallel request adds before this one commits. The session
+    /// itself goes on.
     ///
     /// # Errors
     ///
-    /// As for [`remove`](Self::remove).
+    /// - [`ErrorKind::NoSession`](crate::ErrorKind::NoSession): there is no session here, or the response
+    ///   has been sent.
+    /// - [`ErrorKind::Conflict`](crate::ErrorKind::Conflict): a transaction runs on another thread.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
+    /// let session = sessions.open(None);
     /// session.set("a", 1)?;
+    /// let cookie = session.commit()?.secret().unwrap().expose();
+    ///
+    /// let session = sessions.open(Some(&cookie));
     /// session.clear()?;
+    /// session.commit()?;
+    /// let session = sessions.open(Some(&cookie));
     /// assert!(session.keys()?.is_empty());
+    /// assert!(session.id()?.is_some(), "the session goes on");
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn clear(&self) -> Result<(), Error> {
@@ -225,18 +248,12 @@ impl Session {
         })
     }
 
-    /// Whether there is a value under a key.
+    /// Returns whether the session has a key.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// assert!(!sessions.open(None).contains("cart")?);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record is damaged.
     pub fn contains(&self, key: &str) -> Result<bool, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
@@ -244,21 +261,12 @@ impl Session {
         Ok(state.stored(key).is_some())
     }
 
-    /// All keys, sorted.
+    /// Returns all keys, sorted.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// session.set("b", 1)?;
-    /// session.set("a", 2)?;
-    /// assert_eq!(session.keys()?, ["a", "b"]);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record is damaged.
     pub fn keys(&self) -> Result<Vec<String>, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
@@ -266,20 +274,12 @@ impl Session {
         Ok(state.keys())
     }
 
-    /// All keys with their values, sorted by key.
+    /// Returns all keys with their values, sorted by key.
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get).
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// session.set("a", 2)?;
-    /// assert_eq!(session.entries()?, [("a".to_owned(), 2.into())]);
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record or a value is damaged.
     pub fn entries(&self) -> Result<Vec<(String, Value)>, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
@@ -287,7 +287,7 @@ impl Session {
         state.values()
     }
 
-    /// The number of keys.
+    /// Returns the number of keys.
     pub(crate) fn size(&self) -> Result<usize, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
@@ -295,22 +295,31 @@ impl Session {
         Ok(state.pending.keys())
     }
 
-    /// Adds to a whole number, and says what it is now in this request. An absent key counts from
+    /// Adds to a whole number, and returns the sum as this request sees it. An absent key counts from
     /// zero.
     ///
-    /// The store adds to the number as it is at the commit, so parallel requests lose nothing.
+    /// The commit adds to the number in the current record, so parallel requests lose no addition.
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set); [`ErrorKind::Value`](crate::ErrorKind::Value) if there is something else than a whole
-    /// number, or the sum would leave `i64`.
+    /// The value stored before stays.
+    ///
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): the key has a value that is not a whole number,
+    ///   or the sum, or that of all additions of this request, would leave `i64`.
+    /// - Otherwise those of [`set`](Self::set).
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
     /// # let session = sessions.open(None);
-    /// assert_eq!(session.increment("visits", 1)?, 1);
-    /// assert_eq!(session.increment("visits", 2)?, 3);
+    /// # session.set("color", "dark")?;
+    /// # let cookie = session.commit()?.secret().unwrap().expose();
+    /// let (one, other) = (sessions.open(Some(&cookie)), sessions.open(Some(&cookie)));
+    /// assert_eq!(one.increment("visits", 1)?, 1);
+    /// assert_eq!(other.increment("visits", 1)?, 1, "the other request has not committed yet");
+    /// one.commit()?;
+    /// other.commit()?;
+    /// assert_eq!(sessions.open(Some(&cookie)).get("visits")?, Some(2.into()));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn increment(&self, key: &str, by: i64) -> Result<i64, Error> {
@@ -330,13 +339,16 @@ impl Session {
         })
     }
 
-    /// Adds an element to the end of an array; an absent key is an empty one.
+    /// Adds an element to the end of an array. An absent key counts as an empty array.
     ///
-    /// The store appends to the array as it is at the commit, so parallel requests lose nothing.
+    /// The commit appends to the array in the current record, so parallel requests lose no element.
     ///
     /// # Errors
     ///
-    /// As for [`set`](Self::set); [`ErrorKind::Value`](crate::ErrorKind::Value) if there is something else than an array.
+    /// The value stored before stays.
+    ///
+    /// - [`ErrorKind::Value`](crate::ErrorKind::Value): the key has a value that is not an array.
+    /// - Otherwise those of [`set`](Self::set).
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -362,15 +374,21 @@ impl Session {
         })
     }
 
-    /// Reads a key and removes it in one step: of two parallel requests only one gets the value.
+    /// Reads a key and removes it in one atomic step: of two parallel requests only one gets the value.
     /// For messages that must show exactly once.
     ///
-    /// It happens at once and is not undone by [`discard`](Self::discard); inside a
-    /// [`transaction`](Self::transaction) it happens with the transaction.
+    /// - It acts at once, and [`discard`](Self::discard) does not undo it.
+    /// - Inside a [`transaction`](Self::transaction) it acts with the commit of the transaction.
+    /// - Pending changes of the key count: after an [`append`](Self::append), the returned array has the
+    ///   new element.
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get), and [`ErrorKind::NoSession`](crate::ErrorKind::NoSession) where there is none.
+    /// - [`ErrorKind::NoSession`](crate::ErrorKind::NoSession): there is no session here, or the response
+    ///   has been sent.
+    /// - [`ErrorKind::Conflict`](crate::ErrorKind::Conflict): a transaction runs on another thread.
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record or the value is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};

@@ -1,4 +1,4 @@
-//! Whose session it is: the public handle, signing in and out, the sessions of a user.
+//! The identity of a session: its ID, its user, login and logout, the sessions of a user.
 
 use std::time::Duration;
 
@@ -8,26 +8,28 @@ use crate::record::Owner;
 use crate::secret::SessionId;
 use crate::store::{Revoke, SessionInfo};
 
-/// Who signs in, for [`Session::login`]; made from a user name, or with [`new`](Self::new).
+/// Who signs in, for [`Session::login`]. Made from a user name, or with [`new`](Self::new) and
+/// options.
 ///
 /// ```
 /// use std::time::Duration;
 /// use liquid_session::Login;
 /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
 /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-/// # let session = sessions.open(None);
-/// session.login("ann")?;
-/// session.login(Login::new("ann").timeout(Duration::from_secs(15 * 60)))?;
+/// let session = sessions.open(None);
+/// session.login(Login::new("ann").timeout(Duration::from_secs(15 * 60)).label("Kiosk"))?;
 /// session.commit()?;
+///
 /// let listed = &sessions.user_sessions("ann")?[0];
 /// assert_eq!(listed.deadline - listed.last_used, Duration::from_secs(15 * 60));
+/// assert_eq!(listed.label, "Kiosk");
 /// # Ok::<(), liquid_session::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Login(Owner);
 
 impl Login {
-    /// Signs in this user, with the idle timeout of the settings.
+    /// Creates the login of a user: a name or number of the host's, of at most 255 bytes.
     pub fn new(user: impl Into<String>) -> Self {
         Self(Owner {
             user: user.into().into(),
@@ -37,15 +39,15 @@ impl Login {
         })
     }
 
-    /// Calls the session something in the list of the user's sessions, such as `Firefox on Linux`: at
-    /// most 128 bytes.
+    /// Sets the label of the session in the list of the user's sessions, such as `Firefox on Linux`:
+    /// at most 128 bytes.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.0.label = label.into().into();
         self
     }
 
-    /// Gives the session an idle timeout of its own.
+    /// Sets an idle timeout for this session, in place of that of the settings.
     #[must_use]
     pub fn timeout(mut self, idle: Duration) -> Self {
         self.0.idle_timeout = Some(idle);
@@ -60,19 +62,24 @@ impl<U: Into<String>> From<U> for Login {
 }
 
 impl Session {
-    /// The public handle; `None` until something is stored.
+    /// Returns the session ID; `None` if there is no session and nothing to store.
+    ///
+    /// A session that the commit will begin has its ID already.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
+    /// - [`ErrorKind::Unavailable`]: the store can't be reached.
+    /// - [`ErrorKind::Corrupt`]: the record is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
+    /// let session = sessions.open(None);
     /// assert_eq!(session.id()?, None);
-    /// session.set("a", 1)?;
-    /// assert!(session.id()?.is_some());
+    /// session.set("color", "dark")?;
+    /// let id = session.id()?.expect("a session is about to begin");
+    /// session.commit()?;
+    /// assert_eq!(session.id()?, Some(id));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn id(&self) -> Result<Option<SessionId>, Error> {
@@ -81,32 +88,31 @@ impl Session {
         Ok(state.id())
     }
 
-    /// Who is signed in, if anybody.
+    /// Returns the user who is signed in, also before the login is committed.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// session.login("alice")?;
-    /// assert_eq!(session.user()?.as_deref(), Some("alice"));
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// - [`ErrorKind::Unavailable`]: the store can't be reached.
+    /// - [`ErrorKind::Corrupt`]: the record is damaged.
     pub fn user(&self) -> Result<Option<String>, Error> {
         let mut state = self.lock();
         state.open(self.shared())?;
         Ok(state.user().map(str::to_owned))
     }
 
-    /// Gives the session a new secret at the commit: same data, same creation time, and the old
-    /// secret is dead. For changes of privilege (ASVS 5.0, 7.2.4).
+    /// Gives the session a new secret at the commit, for changes of privilege (ASVS 5.0, 7.2.4).
+    ///
+    /// - The data, the session ID and the creation time stay.
+    /// - The old secret opens nothing from then on. For 60 seconds it lets a logout, a revocation, and
+    ///   the commit of a request that had loaded the session before reach the session.
+    /// - Without a session there is nothing to renew, and the commit does nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoSession`] where there is none.
+    /// - [`ErrorKind::NoSession`]: there is no session here, or the response has been sent.
+    /// - [`ErrorKind::Conflict`]: a transaction runs on another thread.
+    /// - [`ErrorKind::Unavailable`]: the store can't be reached.
+    /// - [`ErrorKind::Corrupt`]: the record is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -128,23 +134,34 @@ impl Session {
         })
     }
 
-    /// Signs a user in at the commit: binds the session to them and [renews](Self::renew) it.
+    /// Signs in a user at the commit: binds the session to the user and [renews](Self::renew) it.
     ///
-    /// What the visitor had before stays, unless it belonged to another user, be it one whom this very
-    /// request signed in: then the session is emptied first.
+    /// - The data of an anonymous visitor stay. The data of another user are removed first, also of one
+    ///   whom this request signed in before.
+    /// - A second login of the user keeps the session's idle timeout, unless it sets another one.
+    /// - Parallel requests that had loaded the session before the login commit nothing: their status is
+    ///   [`Gone`](crate::Status::Gone).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoSession`] where there is none, and what the store says when it can't be
-    /// reached.
+    /// - [`ErrorKind::Limit`]: the user name is longer than 255 bytes, or the label than 128 bytes.
+    /// - [`ErrorKind::Config`]: the idle timeout is zero.
+    /// - [`ErrorKind::NoSession`]: there is no session here, or the response has been sent.
+    /// - [`ErrorKind::Conflict`]: a transaction runs on another thread.
+    /// - [`ErrorKind::Unavailable`]: the store can't be reached.
+    /// - [`ErrorKind::Corrupt`]: the record is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
     /// let session = sessions.open(None);
-    /// session.login("alice")?;
-    /// assert!(session.commit()?.secret().is_some());
-    /// assert_eq!(sessions.user_sessions("alice")?.len(), 1);
+    /// session.set("cart", vec!["boots"])?;
+    /// session.login("ann")?;
+    /// let cookie = session.commit()?.secret().expect("a new secret").expose();
+    ///
+    /// let session = sessions.open(Some(&cookie));
+    /// assert_eq!(session.user()?.as_deref(), Some("ann"));
+    /// assert_eq!(session.get("cart")?, Some(vec!["boots"].into()));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
@@ -176,14 +193,18 @@ impl Session {
         })
     }
 
-    /// Ends the session at once: the record is gone from the store when this returns, and no slower
-    /// request brings it back. The commit then removes the cookie.
+    /// Ends the session at once, without waiting for the commit.
     ///
-    /// What is written afterwards begins a new session.
+    /// - When this returns, the record is gone from the store, also if a parallel request has renewed
+    ///   the session or signed it in within the last minute. No slower request brings it back.
+    /// - The commit removes the cookie.
+    /// - It is never undone: not by [`discard`](Self::discard), and not by a
+    ///   [`transaction`](Self::transaction) that fails or runs again.
+    /// - A write after it begins a new session.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached; the session is then as it was.
+    /// - [`ErrorKind::Unavailable`]: the store can't be reached. The session is as it was.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
@@ -204,19 +225,13 @@ impl Session {
         self.lock().end(shared)
     }
 
-    /// The sessions of the user of this session, this one among them.
+    /// Returns the live sessions of this session's user, including this session. Empty if no user is
+    /// signed in.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
-    ///
-    /// ```
-    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
-    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-    /// # let session = sessions.open(None);
-    /// assert!(session.user_sessions()?.is_empty(), "nobody is signed in");
-    /// # Ok::<(), liquid_session::Error>(())
-    /// ```
+    /// - [`ErrorKind::Unavailable`]: the store can't be reached.
+    /// - [`ErrorKind::Corrupt`]: the record of this session is damaged.
     pub fn user_sessions(&self) -> Result<Vec<SessionInfo>, Error> {
         match (self.shared(), self.user()?) {
             (Some(shared), Some(user)) => shared.user_sessions(&user),
@@ -224,11 +239,16 @@ impl Session {
         }
     }
 
-    /// Ends all other sessions of this session's user, at once, and says how many (ASVS 5.0, 7.4.3).
+    /// Ends all other sessions of this session's user at once, and returns how many (ASVS 5.0, 7.4.3).
+    ///
+    /// A session that was ended meanwhile ends no other: its slow request returns 0.
     ///
     /// # Errors
     ///
-    /// What the store says when it can't be reached.
+    /// Some of the sessions may be ended; the call can be repeated.
+    ///
+    /// - [`ErrorKind::Unavailable`]: the store can't be reached.
+    /// - [`ErrorKind::Corrupt`]: the record of this session is damaged.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};

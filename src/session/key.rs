@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_KEY_BYTES;
 
-/// Names with a meaning of their own in `context.session`.
+/// Names that `context.session` uses itself.
 const RESERVED: [&str; 2] = ["session_id", "size"];
 
 /// Refuses keys that can't be written.

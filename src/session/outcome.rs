@@ -50,7 +50,7 @@ impl Outcome {
         }
     }
 
-    /// An outcome that sends the cookie of a new or renewed session.
+    /// Creates an outcome that sends the cookie of a new or renewed session.
     pub(super) fn with_secret(status: Status, secret: Option<Secret>) -> Self {
         Self {
             secret,
@@ -58,22 +58,22 @@ impl Outcome {
         }
     }
 
-    /// What became of the changes.
+    /// Returns what became of the changes.
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// The secret to put into the cookie, if the session is new or was renewed.
+    /// Returns the secret to put into the cookie, if the session is new or was renewed.
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_ref()
     }
 
-    /// Whether to remove the cookie: this request ended the session.
+    /// Returns whether to remove the cookie, because this request ended the session.
     pub fn removes_cookie(&self) -> bool {
         self.removes_cookie
     }
 
-    /// Whether the request came with two cookies that opened sessions.
+    /// Returns whether the request had two cookies that opened sessions.
     #[cfg(feature = "cookie")]
     pub(crate) fn is_planted(&self) -> bool {
         self.planted

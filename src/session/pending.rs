@@ -1,4 +1,4 @@
-//! What a request did to the data and has not committed.
+//! The pending changes of a request to the data.
 
 use kstring::KString;
 use smallvec::SmallVec;
@@ -39,7 +39,7 @@ impl Entry {
 type Place = Result<usize, usize>;
 
 impl Pending {
-    /// No changes yet.
+    /// Creates an empty list of changes.
     pub(super) fn on(record: Option<&Record>) -> Self {
         Self {
             size: record.map_or_else(Size::default, Record::sizes),
@@ -47,7 +47,7 @@ impl Pending {
         }
     }
 
-    /// Drops the changes, in place: mostly there are none.
+    /// Drops the changes in place: most requests have none.
     pub(super) fn reset(&mut self, record: Option<&Record>) {
         self.clear = false;
         self.entries.clear();
@@ -63,7 +63,7 @@ impl Pending {
         !self.clear && self.entries.is_empty()
     }
 
-    /// Whether the changes leave anything in a session that does not exist yet.
+    /// Returns whether the changes store a value in a session that does not exist yet.
     pub(super) fn stores_anything(&self) -> bool {
         self.written().next().is_some()
     }
@@ -74,7 +74,7 @@ impl Pending {
             .binary_search_by(|entry| entry.key.as_str().cmp(key))
     }
 
-    /// Whether the request has neither written nor removed a key.
+    /// Returns whether the request has neither written nor removed a key.
     pub(super) fn leaves(&self, key: &str) -> bool {
         !self.clear && self.find(key).is_err()
     }
@@ -244,7 +244,7 @@ impl Pending {
         }
     }
 
-    /// Whether every key was removed first, and the operations; nothing is pending afterwards.
+    /// Takes the pending operations; the flag says whether `clear` came first.
     pub(super) fn take(&mut self) -> (bool, Ops) {
         let ops = self.entries.drain(..).map(|entry| (entry.key, entry.op));
         (std::mem::take(&mut self.clear), ops.collect())

@@ -17,12 +17,12 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Whether requests queue for this session.
+    /// Returns whether requests queue for this session.
     pub(super) fn has(&self, key: &StoreKey) -> bool {
         self.waiting.load(Ordering::Acquire) > 0 && self.queues.lock().contains_key(key)
     }
 
-    /// Waits for the session's turn; `None` if it does not come in time.
+    /// Waits for a turn; `None` if it does not come in time.
     pub(super) fn wait(&self, key: StoreKey, until: Instant) -> Option<Turn<'_>> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let queue = self.queues.lock().entry(key).or_default().clone();
@@ -36,7 +36,7 @@ impl Queues {
     }
 }
 
-/// The turn of one request; dropping it lets the next one go on.
+/// The turn of one request. Dropping it starts the next one.
 pub(super) struct Turn<'q> {
     queues: &'q Queues,
     key: StoreKey,

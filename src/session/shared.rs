@@ -1,4 +1,4 @@
-//! What all sessions of an application share.
+//! The parts that all sessions of an application share.
 
 use std::sync::Arc;
 

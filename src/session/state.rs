@@ -1,4 +1,4 @@
-//! Where a session stands between opening and commit.
+//! The state of a session between opening and commit.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,15 +35,15 @@ pub(super) struct State {
     pub(super) planted: bool,
     /// How often this request ended a session. What was staged before stays dropped.
     pub(super) logouts: u32,
-    /// The session was ended by this request: its cookie goes, whatever follows.
+    /// This request ended the session: its cookie is removed, unless a new one is sent.
     pub(super) ended: bool,
     pub(super) accessed: bool,
-    /// Who the host says the visitor is.
+    /// The user to whom the host has limited the session.
     pub(super) visitor: Option<Box<str>>,
-    /// The ID that a new session will have, once it was read.
+    /// The ID that a new session will have, once the request has read it.
     pub(super) new_id: Option<SessionId>,
     pub(super) transaction: Option<Box<Transaction>>,
-    /// Why a value could not be read since the last render began.
+    /// The error of a value that could not be read since the last render began.
     unread: Option<Error>,
     /// A value of the record is damaged.
     damage: Option<Error>,
@@ -54,18 +54,18 @@ pub(super) struct State {
     pub(super) finished: bool,
 }
 
-/// The record under the pending changes.
+/// What the store holds, as far as the request knows.
 pub(super) enum Base {
     /// There is no session here, for this reason.
     Disabled(Cow<'static, str>),
     /// The store was not asked yet.
     Unopened(Credential),
-    /// There is none: no cookie, or a secret that the store does not know.
+    /// No session: no cookie, or a secret that the store does not know.
     Absent,
     Loaded(StoreKey, Arc<Record>),
     /// The store could not be read or written.
     Failed(Credential, Error),
-    /// It ended while the request was running.
+    /// The session ended while the request was running.
     Gone,
 }
 
@@ -80,7 +80,7 @@ pub(crate) enum Credential {
         allow(dead_code, reason = "headers have several")
     )]
     Several(Box<[Secret]>),
-    /// Of a session that this request has met.
+    /// Of a session that this request has loaded before.
     Key(StoreKey),
 }
 
@@ -94,7 +94,7 @@ impl Credential {
     }
 }
 
-/// What a request had staged at some point.
+/// The pending changes of a request at some point.
 pub(crate) struct Savepoint {
     pending: Option<Pending>,
     renew: bool,
@@ -194,7 +194,7 @@ impl State {
         (&mut self.pending, record)
     }
 
-    /// Asks the store at the first touch.
+    /// Loads the record at the first touch.
     #[inline]
     pub(super) fn open(&mut self, shared: Option<&Shared>) -> Result<(), Error> {
         self.accessed = true;
@@ -269,7 +269,7 @@ impl State {
         error
     }
 
-    /// The one of several secrets that opens a session. If two do, one of them was planted, and
+    /// Returns the one of several secrets that opens a session. If two do, one of them was planted, and
     /// nothing distinguishes them: both sessions are ended.
     fn choose(&mut self, secrets: &[Secret], shared: &Shared) -> Result<Credential, Error> {
         let now = shared.now();
@@ -348,7 +348,7 @@ impl State {
         self.pending.value(key, self.record())
     }
 
-    /// Remembers that a value could not be read, until the answer: it must not pass for an absent one.
+    /// Remembers until the answer that a value could not be read: it must not pass for an absent one.
     pub(super) fn note_unread<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
             self.unread = Some(error.clone());
@@ -401,7 +401,7 @@ impl State {
         }
     }
 
-    /// The user, also one who signs in at the commit.
+    /// Returns the user, also one who signs in at the commit.
     pub(super) fn user(&self) -> Option<&str> {
         let staged = self.login.as_deref().map(|owner| &*owner.user);
         staged.or_else(|| self.record()?.user())
@@ -415,7 +415,7 @@ impl State {
         }
     }
 
-    /// The failure that a read met.
+    /// Returns the failure of an earlier read.
     pub(super) fn failure(&self) -> Option<&Error> {
         match &self.base {
             Base::Failed(_, error) => Some(error),
@@ -460,7 +460,7 @@ impl State {
         }
     }
 
-    /// What the request has staged, to return to.
+    /// Returns the pending changes, for [`restore`](Self::restore).
     pub(super) fn savepoint(&self) -> Savepoint {
         Savepoint {
             pending: (!self.pending.is_empty()).then(|| self.pending.clone()),
@@ -470,8 +470,8 @@ impl State {
         }
     }
 
-    /// Returns to what was staged at a savepoint, on the record as it is known now. A logout since
-    /// then is never undone: nothing that was staged before it comes back.
+    /// Restores the pending changes of a savepoint on the present record. A logout since then is never
+    /// undone: nothing that was pending before it returns.
     pub(super) fn restore(&mut self, to: &Savepoint, limits: Limits) -> Result<(), Error> {
         self.reset_pending();
         self.unread = None;
@@ -556,7 +556,8 @@ impl State {
         self.forget_changes();
     }
 
-    /// Ends a damaged session, if the store still has what was read. Whether it did.
+    /// Ends a damaged session if the store still has the bytes that were read, and returns whether it
+    /// did.
     pub(super) fn end_damaged(&mut self, shared: &Shared) -> bool {
         let now = shared.now();
         let swapped = match (&self.base, &self.damage) {

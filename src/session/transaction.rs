@@ -11,25 +11,31 @@ use super::{Outcome, Session, Status};
 use crate::error::{Error, ErrorKind};
 
 impl Session {
-    /// Runs `work` and commits what it did, but only if everything that it read from the session is
-    /// still so; otherwise loads the session afresh and runs it again, for up to ten seconds.
+    /// Runs `work`, and commits if everything that it read from the session is unchanged. Otherwise
+    /// loads the session again and repeats both, for up to ten seconds.
     ///
-    /// So `{% session n = context.session.n | default: 0 | plus: 1 %}` in a thousand parallel
-    /// requests counts to a thousand. Under contention transactions queue.
+    /// A thousand parallel requests with
+    /// `{% session n = context.session.n | default: 0 | plus: 1 %}` thus count to a thousand. After a
+    /// first conflict, the requests of one process queue.
     ///
-    /// - `work` may run more than once: what it does besides the session must bear that.
-    /// - If it fails, what it wrote is taken back and nothing is stored.
-    /// - Where there is no session it runs once, and there is nothing to commit.
+    /// - `work` may run more than once: its other effects, such as a mail, must allow that.
+    /// - If it fails, its writes are taken back and nothing is stored. A [`logout`](Self::logout) in it
+    ///   is not undone.
+    /// - It may not call [`commit`](Self::commit) or [`finish`](Self::finish), and other threads may not
+    ///   write to this session while it runs.
+    /// - In a [disabled](Self::disabled) session it runs once, and nothing is committed.
+    /// - A transaction inside it through *another* `Session` of the same cookie changes what this one
+    ///   has read, each time it runs: it costs up to ten seconds, and ends in [`ErrorKind::Conflict`].
     ///
     /// # Errors
     ///
-    /// Nothing is stored.
+    /// Nothing is stored, except where the message says "not known to be stored".
     ///
-    /// - What `work` returns.
-    /// - [`ErrorKind::Conflict`]: others kept changing what it read, for ten seconds;
-    ///   or it was called inside another transaction of this handle.
-    /// - [`ErrorKind::Gone`]: the session ended meanwhile.
-    /// - What [`commit`](Self::commit) returns.
+    /// - The error that `work` returns.
+    /// - [`ErrorKind::Conflict`]: other requests kept changing what it had read, for ten seconds; or it
+    ///   was called inside another transaction of this session.
+    /// - [`ErrorKind::Gone`]: the session ended while the request was running.
+    /// - Otherwise those of [`commit`](Self::commit).
     ///
     /// # Example
     ///
@@ -62,8 +68,8 @@ impl Session {
         Ok((result, outcome))
     }
 
-    /// Like [`transaction`](Self::transaction), with [`Status::Gone`] as an outcome: for pages that
-    /// are shown all the same.
+    /// Runs a [`transaction`](Self::transaction) with [`Status::Gone`] as an outcome, for pages that
+    /// are shown even so.
     pub(crate) fn attempt<T, E: From<Error>>(
         &self,
         work: impl FnMut(&Self) -> Result<T, E>,
@@ -71,7 +77,7 @@ impl Session {
         self.attempt_if(work, || true)
     }
 
-    /// Like [`attempt`](Self::attempt), and commits only while the result is wanted.
+    /// Runs an [`attempt`](Self::attempt) that commits only while the result is wanted.
     pub(crate) fn attempt_if<T, E: From<Error>>(
         &self,
         mut work: impl FnMut(&Self) -> Result<T, E>,
@@ -173,7 +179,7 @@ impl Session {
     }
 }
 
-/// Ends the transaction, whatever happens.
+/// Ends the transaction when it is dropped, also by a panic.
 struct Running<'s> {
     session: &'s Session,
     _guard: MutexGuard<'s, ()>,

@@ -1,4 +1,4 @@
-//! The filters that come with sessions, named as on platformOS.
+//! The filters that are registered with sessions, named as on platformOS.
 //!
 //! | filter | returns |
 //! |---|---|
@@ -31,8 +31,9 @@ use crate::value::Value;
 
 /// `json`: any value as JSON text; the names of objects are sorted, nil is `null`.
 ///
-/// `<`, `>`, `&`, U+2028 and U+2029 are written as `\uXXXX`, in names too. It is the same JSON, and a
-/// value can't end the `<script>` that it is printed in. An attribute's value needs `| json | escape`.
+/// `<`, `>`, `&`, U+2028 and U+2029 are written as `\uXXXX`, in names too. To a JSON parser the text is
+/// equal, and a value can't end the `<script>` in which it stands. In an attribute, write
+/// `| json | escape`.
 ///
 /// ```
 /// use liquid_session::template::filters::Json;
@@ -54,7 +55,7 @@ use crate::value::Value;
 )]
 pub struct Json;
 
-/// `to_json`: any value as JSON text, like [`Json`] by its other name.
+/// `to_json`: another name of [`Json`].
 #[derive(Clone, ParseFilter, FilterReflection)]
 #[filter(
     name = "to_json",
@@ -75,8 +76,8 @@ impl Filter for JsonFilter {
     }
 }
 
-/// JSON text that is safe inside `<script>`: without the characters that HTML gives a meaning, and
-/// without those that ended lines in JavaScript before ES2019. In JSON they occur in strings only.
+/// Escapes JSON text for `<script>`: the characters that have a meaning in HTML, and those that ended
+/// lines in JavaScript before ES2019. In JSON they occur only in strings.
 fn for_script(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -110,7 +111,7 @@ fn for_script(json: &str) -> String {
 )]
 pub struct ParseJson;
 
-/// `to_hash`: the value of a JSON text, like [`ParseJson`] by its other name.
+/// `to_hash`: another name of [`ParseJson`].
 #[derive(Clone, ParseFilter, FilterReflection)]
 #[filter(
     name = "to_hash",

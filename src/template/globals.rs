@@ -1,4 +1,4 @@
-//! The globals of a render: the caller's own, and the session under `context`.
+//! The globals of a render: those of the host, and the session under `context`.
 
 use std::fmt;
 
@@ -15,12 +15,12 @@ use crate::template::value::NIL;
 use crate::template::view::{CONTEXT, SESSION, SessionView};
 
 impl Session {
-    /// Puts the session under `context.session`, beside the caller's own globals and own `context`
-    /// object. The result borrows both, and goes to plain [`Template::render`].
+    /// Adds the session as `context.session` to the host's globals, for [`Template::render`].
     ///
-    /// It costs no store call. When the render fails, the handle can't see it: call
-    /// [`discard`](Self::discard), or use [`render`](Self::render), which takes back what the failed
-    /// render wrote.
+    /// - It costs no store call.
+    /// - A `context` object in the globals keeps its other fields.
+    /// - The session can't see whether [`Template::render`] fails. Call [`discard`](Self::discard) then,
+    ///   or use [`render`](Self::render), which takes back the writes of a failed render.
     ///
     /// # Example
     ///
@@ -51,15 +51,17 @@ impl Session {
         }
     }
 
-    /// Renders a template with the session under `context.session`. When that fails, what this
-    /// render wrote is taken back, also when it panics, so that an error page on the same handle can
-    /// still be rendered and committed.
+    /// Renders a template with the session as `context.session`.
+    ///
+    /// If the render fails or panics, its writes are taken back. An error page can then be rendered in
+    /// the same session and committed.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Render`]: the template failed; the text is the engine's.
-    /// - What the store said when the template read or wrote the session and the store could not be
-    ///   reached, also where the engine itself can't fail (a bare `if`, the session as a whole).
+    /// - [`ErrorKind::Render`]: the template failed; the text is the engine's. It is for the author of
+    ///   the template, not for visitors.
+    /// - [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`]: a read of the session failed, also where the
+    ///   engine itself can't fail, such as in a bare `if`.
     ///
     /// # Example
     ///
@@ -68,9 +70,9 @@ impl Session {
     /// # let parser = liquid::ParserBuilder::with_stdlib().sessions().build()?;
     /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
     /// # let session = sessions.open(None);
-    /// let broken = parser.parse("{% session a = 1 %}{{ nobody.knows }}")?;
+    /// let broken = parser.parse("{% session step = 2 %}{{ unknown }}")?;
     /// assert!(session.render(&broken, &liquid::Object::new()).is_err());
-    /// assert_eq!(session.get("a")?, None, "as if the page had never run");
+    /// assert_eq!(session.get("step")?, None, "the write is taken back");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn render<G: ObjectView + ?Sized>(
@@ -81,12 +83,15 @@ impl Session {
         self.render_bound(template, &self.bind(globals))
     }
 
-    /// The same with globals that are bound already, for what [`Bound::with`] and
-    /// [`Bound::lenient`] add.
+    /// Renders a template with bound globals, to which [`Bound::with`] and [`Bound::lenient`] have
+    /// added.
+    ///
+    /// If the render fails or panics, its writes are taken back.
     ///
     /// # Errors
     ///
-    /// As for [`render`](Self::render).
+    /// - [`ErrorKind::Render`]: the template failed; the text is the engine's.
+    /// - [`ErrorKind::Unavailable`], [`ErrorKind::Corrupt`]: a read of the session failed.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
@@ -117,7 +122,7 @@ impl Session {
     }
 }
 
-/// Takes back what was written since, unless told otherwise: also when a filter panics.
+/// Takes back the writes since a savepoint when it is dropped, also by a panic of a filter.
 struct Undo<'s>(&'s Session, Option<Savepoint>);
 
 impl Drop for Undo<'_> {
@@ -128,7 +133,7 @@ impl Drop for Undo<'_> {
     }
 }
 
-/// A template's failure, with the engine's text.
+/// Converts the failure of a template, with the engine's text.
 impl From<liquid::Error> for Error {
     fn from(error: liquid::Error) -> Self {
         Self::with_source(
@@ -139,37 +144,27 @@ impl From<liquid::Error> for Error {
     }
 }
 
-/// So that closures and handlers which render can return one kind of error.
+/// Converts in the other direction, so that closures which render can return one type of error.
 impl From<Error> for liquid::Error {
     fn from(error: Error) -> Self {
         Self::with_msg(error.to_string()).cause(error)
     }
 }
 
-/// A caller's globals with a session under `context`; made by [`Session::bind`].
+/// The host's globals with the session as `context.session`; made by [`Session::bind`].
 ///
-/// The caller's own `context` keeps its fields: `context.params` stands beside `context.session`.
-/// What a template reads stays in memory until this is dropped: bind anew for each render.
-///
-/// ```
-/// # use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
-/// # let parser = liquid::ParserBuilder::with_stdlib().sessions().build()?;
-/// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
-/// # let session = sessions.open(None);
-/// let globals = liquid::object!({ "title": "Shop" });
-/// let bound = session.bind(&globals);
-/// let page = parser.parse("{{ title }}{% if context.session %}!{% endif %}")?;
-/// assert_eq!(page.render(&bound)?, "Shop!");
-/// # Ok::<(), liquid::Error>(())
-/// ```
+/// - A `context` object in the globals keeps its other fields: `context.params` and `context.session`
+///   stand side by side.
+/// - Every value that a template reads from the session stays in memory until this is dropped, up to
+///   256 times `max_bytes` and at least a mebibyte. Bind again for each render.
 pub struct Bound<'g, G: ?Sized> {
     pub(super) context: Context<'g, G>,
-    /// What [`with`](Self::with) added: mostly nothing, or one variable for a layout.
+    /// The variables that [`with`](Self::with) added: mostly none, or one for a layout.
     pub(super) extra: Vec<(KString, Box<dyn ValueView + Send + 'g>)>,
 }
 
 impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
-    /// Adds a variable, over one of the same name in the globals: `content_for_layout`, say.
+    /// Adds a variable, such as `content_for_layout`. It hides one of this name in the globals.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
@@ -240,7 +235,7 @@ impl<'g, G: ObjectView + ?Sized> Bound<'g, G> {
     }
 }
 
-/// `context`: the session beside the caller's own fields.
+/// `context`: the session beside the host's own fields.
 pub(super) struct Context<'g, G: ?Sized> {
     pub(super) view: SessionView<'g>,
     pub(super) globals: &'g G,
@@ -280,7 +275,7 @@ impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
     }
 }
 
-/// An object of two layers as a view, by its `names`, `has` and `member`.
+/// Implements the views of an object of two layers by its `names`, `has` and `member`.
 macro_rules! layered_view {
     ($type:ident) => {
         impl<G: ObjectView + ?Sized> fmt::Debug for $type<'_, G> {

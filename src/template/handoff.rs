@@ -1,4 +1,4 @@
-//! How a tag finds the session that its template sees as `context.session`.
+//! The hand-off: how a tag finds the session of its template.
 //!
 //! A tag gets a `&dyn Runtime` that the engine has built, and a `ValueView` can't be downcast. So the
 //! tag asks for a variable, and the view leaves the session in a thread-local slot. It answers only
@@ -29,8 +29,8 @@ thread_local! {
     static SLOT: Cell<Slot> = const { Cell::new(Slot::Idle) };
 }
 
-/// The session of the template, also if it has given the name `context` to something else since a
-/// tag found the session.
+/// Returns the session of the template, also if a variable has hidden `context` since a tag found the
+/// session.
 #[inline]
 pub(super) fn session(runtime: &dyn Runtime) -> Option<Session> {
     visible_session(runtime).or_else(|| {
@@ -40,7 +40,7 @@ pub(super) fn session(runtime: &dyn Runtime) -> Option<Session> {
     })
 }
 
-/// The session behind the present `context`.
+/// Returns the session behind the present `context`.
 pub(super) fn visible_session(runtime: &dyn Runtime) -> Option<Session> {
     ask(|| {
         let context = runtime.try_get(&[QUESTION.into()]);
@@ -52,7 +52,7 @@ pub(super) fn visible_session(runtime: &dyn Runtime) -> Option<Session> {
 }
 
 fn ask(question: impl FnOnce()) -> Option<Session> {
-    /// Puts back what was in the slot, also if a host's own object renders in a question, or panics.
+    /// Restores the slot, also if an object of the host's renders during a question, or panics.
     struct Before(Slot);
 
     impl Drop for Before {
@@ -76,7 +76,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Whether a name is the question of a tag, which has the session then.
+    /// Answers if a name is the question of a tag, and returns whether it was.
     #[inline]
     pub(super) fn answer(&self, name: &str, session: &Session) -> bool {
         let asked = std::ptr::eq(name, QUESTION) || (name == AGAIN && self.found.get());

@@ -21,7 +21,7 @@ pub struct Lenient<'g, G: ?Sized> {
     extra: Vec<(KString, Value)>,
 }
 
-/// `context` with the caller's own fields as lenient ones.
+/// `context` with the host's own fields as lenient ones.
 struct LenientContext<'g, G: ?Sized> {
     inner: Context<'g, G>,
     own: Nodes<'g>,
@@ -94,18 +94,18 @@ impl<G: ObjectView + ?Sized> LenientContext<'_, G> {
 layered_view!(Lenient);
 layered_view!(LenientContext);
 
-/// The caller's values that a template has read, by name.
+/// The host's values that a template has read, by name.
 #[derive(Default)]
 pub(super) struct Nodes<'g>(FrozenMap<String, Box<Node<'g>>>);
 
-/// A caller's value, and what was read below it.
+/// A value of the host's, and the values that were read below it.
 struct Node<'g> {
     value: &'g dyn ValueView,
     below: Nodes<'g>,
 }
 
 impl<'g> Nodes<'g> {
-    /// The lenient form of a caller's value; nil if there is none.
+    /// Returns the lenient form of a value; nil if there is none.
     pub(super) fn get(&self, name: &str, value: Option<&'g dyn ValueView>) -> &dyn ValueView {
         match (self.0.get(name), value) {
             (Some(node), _) => node,

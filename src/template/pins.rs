@@ -1,4 +1,4 @@
-//! The values that a view has lent to a template.
+//! The values to which a view has returned references.
 
 use std::cell::{Cell, OnceCell};
 
@@ -8,11 +8,11 @@ use smallvec::SmallVec;
 use crate::error::{Error, ErrorKind};
 use crate::value::Value;
 
-/// What a value takes beside its bytes.
+/// The memory that a value takes beside its bytes.
 const OVERHEAD: usize = 64;
 
-/// The values that a view has handed out as references, by their stored form. They stay in place
-/// while the view lives, also if the session changes. Each is kept once, so that reading in a long
+/// The values to which a view has returned references, by their stored form. They stay in place while
+/// the view lives, also if the session changes. Equal values are kept once, so that reading in a long
 /// loop takes no memory.
 #[derive(Default)]
 pub(super) struct Pins {
@@ -28,7 +28,7 @@ struct Others {
 }
 
 impl Pins {
-    /// The value of a stored form.
+    /// Returns the value of a stored form, and keeps it.
     #[inline]
     pub(super) fn keep(
         &self,

@@ -10,11 +10,11 @@ use liquid_core::model::{
 
 use crate::value::Value;
 
-/// What every absent thing is.
+/// The value of every absent key, member and index.
 pub(crate) static NIL: Value = Value::Nil;
 
 impl Value {
-    /// What Liquid computed. Dates keep their type; `blank` and `empty` are nil.
+    /// Converts a value of the engine. Dates keep their type; `blank` and `empty` become nil.
     pub(crate) fn from_view(view: &dyn ValueView) -> Self {
         match view.as_scalar() {
             Some(scalar) => Self::from_scalar(&scalar),
@@ -22,7 +22,7 @@ impl Value {
         }
     }
 
-    /// Like [`from_view`](Self::from_view), from a value that Liquid gives away.
+    /// Converts an owned value of the engine.
     pub(crate) fn from_liquid(value: LiquidValue) -> Self {
         match value {
             LiquidValue::Scalar(scalar) => Self::from_scalar(&scalar),
@@ -39,8 +39,8 @@ impl Value {
         }
     }
 
-    /// By the name of the type: the scalar's own conversions also parse strings, and a string that
-    /// looks like a number or a date stays a string.
+    /// Decides by the name of the type: the scalar's own conversions also parse strings, and a string
+    /// that looks like a number or a date must stay a string.
     fn from_scalar(scalar: &ScalarCow<'_>) -> Self {
         let value = match scalar.type_name() {
             "whole number" => scalar.to_integer().map(Self::Int),
@@ -65,7 +65,7 @@ impl Value {
         liquid
     }
 
-    /// What a copy of this is in the engine: its own value, which follows the engine's rules.
+    /// Copies this into a value of the engine, which follows the engine's rules.
     fn to_liquid(&self) -> LiquidValue {
         match self {
             Self::Nil => LiquidValue::Nil,
@@ -85,7 +85,7 @@ impl Value {
         }
     }
 
-    /// The element at a position, counted from the end when negative, as the engine does.
+    /// Returns the element at a position, counted from the end if it is negative, as the engine does.
     fn at(items: &[Self], index: i64) -> Option<&Self> {
         let index = if index < 0 {
             items.len().checked_sub(index.unsigned_abs() as usize)?
@@ -155,9 +155,8 @@ impl ValueView for Value {
         }
     }
 
-    /// Everything answers as an object, arrays and scalars too: only so can a path that goes below
-    /// what is stored end in nil. The engine asks `as_array` first and gives up on an index that an
-    /// array does not have.
+    /// Every value is an object, arrays and scalars too, so that a path below a stored value ends in nil.
+    /// Were it an array, the engine would fail on an absent index.
     fn as_object(&self) -> Option<&dyn ObjectView> {
         Some(self)
     }
@@ -183,7 +182,7 @@ impl ObjectView for Value {
         size as i64
     }
 
-    /// None: the engine asks only to list them in an error, and no error tells what is stored.
+    /// Returns no key: the engine lists them in errors only, and no error may name stored keys.
     fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
         Box::new(std::iter::empty())
     }

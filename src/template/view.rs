@@ -38,7 +38,7 @@ impl<'s> SessionView<'s> {
         }
     }
 
-    /// Whether a name is the question of a tag, which has the session then.
+    /// Answers if a name is the question of a tag, and returns whether it was.
     #[inline]
     pub(super) fn answers(&self, name: &str) -> bool {
         self.answers.answer(name, self.session)
@@ -66,8 +66,8 @@ impl<'s> SessionView<'s> {
         self.session.read(key, pin)
     }
 
-    /// The copy that the engine makes of the whole session. A store that failed makes it empty; the
-    /// session keeps the failure, and the render or the commit reports it.
+    /// Copies the whole session for the engine. If the store failed, the copy is empty; the session
+    /// keeps the failure, and the render or the commit reports it.
     fn snapshot(&self) -> Object {
         self.session
             .entries()
@@ -102,7 +102,7 @@ impl ValueView for SessionView<'_> {
         "object"
     }
 
-    /// Whether there is a session costs no load.
+    /// Answers whether there is a session without a load.
     fn query_state(&self, state: State) -> bool {
         match state {
             State::Truthy => true,
@@ -134,7 +134,7 @@ impl ObjectView for SessionView<'_> {
         self.session.size().unwrap_or_default() as i64
     }
 
-    /// None: the engine asks only to list them in an error, and no error tells what is stored.
+    /// Returns no key: the engine lists them in errors only, and no error may name stored keys.
     fn keys<'k>(&'k self) -> Box<dyn Iterator<Item = KStringCow<'k>> + 'k> {
         Box::new(std::iter::empty())
     }
@@ -155,7 +155,7 @@ impl ObjectView for SessionView<'_> {
         self.session.contains(index).unwrap_or_default()
     }
 
-    /// Nil for what is absent. Nothing at all only when the store failed: then the engine fails too.
+    /// Returns nil for an absent key, and nothing if the read failed: then the engine fails too.
     fn get<'s>(&'s self, index: &str) -> Option<&'s dyn ValueView> {
         match index {
             // The engine then asks for the size, which it knows how to wrap.

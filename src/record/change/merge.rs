@@ -1,4 +1,4 @@
-//! What operations do to the current data.
+//! Applying operations to the current data.
 
 use smallvec::SmallVec;
 
@@ -49,7 +49,7 @@ impl Change {
     }
 }
 
-/// What `increment` does to the current value.
+/// Adds to the current value.
 pub(crate) fn add(key: &str, current: Option<&Value>, by: i64) -> Result<i64, Error> {
     let current = match current {
         None | Some(Value::Nil) => 0,

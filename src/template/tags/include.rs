@@ -1,4 +1,4 @@
-//! `{% include %}`: liquid-rust's own, which knows no end.
+//! `{% include %}`: liquid-rust's own, with a limit.
 
 use std::io::Write;
 

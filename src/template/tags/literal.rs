@@ -1,7 +1,7 @@
 //! Literals in the markup of a tag.
 
-/// The first whole number outside quotes and names that does not fit. The engine's parser panics on
-/// it, so a tag looks at the text of a token before it asks for the value.
+/// Returns the first whole number outside quotes and names that does not fit `i64`. The engine's parser
+/// panics on it, so a tag checks the text of a token before it asks for the value.
 pub(crate) fn integer_beyond_i64(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut at = 0;

@@ -1,23 +1,23 @@
-//! How deep partials and blocks of this crate stand in one another. Each level takes a part of the
-//! stack, and a stack that is full ends the process: a partial that includes itself must not get there.
+//! The nesting of partials and `session` blocks. Each level takes a part of the stack, and a stack
+//! overflow ends the process: a partial that includes itself must fail before.
 
 use std::cell::Cell;
 
 use liquid_core::{Error, Result};
 
-/// As deep as the reference engine lets blocks and partials go ("Nesting too deep").
+/// The limit of the reference engine for blocks and partials ("Nesting too deep").
 const MAX: usize = 100;
 
 thread_local! {
-    /// Of this thread, as the stack is: a sandbox has registers of its own.
+    /// Per thread, as the stack is: the engine's registers are not shared with a sandbox.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// One level, for as long as it is held.
+/// A level, until it is dropped.
 pub(crate) struct Level(());
 
 impl Level {
-    /// One level more, or an error if that is too deep.
+    /// Enters a level, or fails if that is too deep.
     pub(crate) fn enter() -> Result<Self> {
         DEPTH.with(|depth| {
             if depth.get() >= MAX {

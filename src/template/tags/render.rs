@@ -1,4 +1,4 @@
-//! `{% render %}` as liquid-rust has it, with `context` visible inside.
+//! `{% render %}`: liquid-rust's own, with `context` visible inside.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -18,11 +18,14 @@ use super::nesting::Level;
 use crate::template::handoff;
 use crate::template::view::CONTEXT;
 
-/// The `render` tag: liquid-rust's own, but the partial sees `context`, and with it the session, as
-/// platformOS documents it ("you can access global objects like `context`").
+/// The `render` tag of liquid-rust, except that the partial sees `context`, and with it the session.
 ///
-/// Everything else is hidden from the partial, as in liquid-rust; without a bound session, `context`
-/// is too. Partials go 100 levels deep, so that one that renders itself ends in an error. [`ParserBuilderExt::sessions`](crate::ParserBuilderExt::sessions) registers it in place of
+/// - platformOS documents it so: "you can access global objects like `context`".
+/// - All other variables are hidden from the partial, as in liquid-rust. Without a bound session,
+///   `context` is hidden too.
+/// - Partials nest at most 100 levels deep: one that renders itself is an error.
+///
+/// [`ParserBuilderExt::sessions`](crate::ParserBuilderExt::sessions) registers it in place of
 /// liquid-rust's.
 ///
 /// ```
@@ -124,7 +127,7 @@ impl ParseTag for RenderTag {
     }
 }
 
-/// The token, unless the engine would panic on a number in it.
+/// Returns the token, unless the engine would panic on a number in it.
 fn representable(token: TagToken<'_>) -> Result<TagToken<'_>> {
     match integer_beyond_i64(token.as_str()) {
         Some(number) => {
@@ -158,7 +161,7 @@ struct Render {
     variables: Vec<(KString, Expression)>,
 }
 
-/// What the partial sees.
+/// The variables of the partial.
 type Root<'r> = HashMap<KStringRef<'r>, ValueCow<'r>>;
 
 impl Render {
@@ -186,7 +189,7 @@ impl Render {
         Ok(root)
     }
 
-    /// Renders the partial once, in a sandbox, and says how it was left.
+    /// Renders the partial once, in a sandbox, and returns the interrupt that left it.
     fn run(
         &self,
         name: &str,
@@ -213,8 +216,8 @@ impl Render {
 
 type Items<'r> = Box<dyn Iterator<Item = ValueCow<'r>> + 'r>;
 
-/// How many items there are, and these. Numbers are counted one by one: a range can be longer than
-/// memory.
+/// Returns the number of items, and the items. Those of a range are counted one by one: a range can be
+/// longer than memory.
 fn items<'r>(range: &'r Range<'_>) -> Result<(usize, Items<'r>)> {
     let Range::Counted(first, last) = *range else {
         let items = range.evaluate()?;

@@ -1,6 +1,4 @@
-//! `{% session key = value | filters %}`, its block form, and `render` that shows `context`.
-//!
-//! [`ParserBuilderExt::sessions`] registers all of it; each piece can be registered by itself.
+//! `{% session key = value | filters %}`, its block form, and the registration of all tags and filters.
 
 mod markup;
 mod source;
@@ -20,48 +18,62 @@ use super::nesting::Level;
 use super::render::RenderTag;
 use crate::template::filters::{HashKeys, Json, ParseJson, ToHash, ToJson, Uuid};
 
-/// Registers everything with `liquid::ParserBuilder`.
+/// Registers the tags and filters with `liquid::ParserBuilder`.
 ///
-/// Call it after `with_stdlib()` or `stdlib()`: it replaces liquid-rust's `render` tag with one that
-/// shows `context`, and its `include` with the same under a limit: partials nest 100 levels deep, as in
-/// the reference engine, so that one that includes itself is an error and not the end of the process.
-/// The later registration wins: register an `include` of your own after it.
+/// - Call it after `with_stdlib()` or `stdlib()`. The later registration wins: it replaces liquid-rust's
+///   `render` and `include`.
+/// - Partials nest at most 100 levels deep, as in the reference engine: one that includes itself is an
+///   error instead of a stack overflow. An `include` that the host registers afterwards has no such
+///   limit.
 ///
-/// | piece | by itself |
+/// | part | registered alone |
 /// |---|---|
 /// | the tag and its block form | `.block(SessionBlock::new())` |
-/// | only the tag | `.tag(SessionTag::new())` |
+/// | the tag without its block form | `.tag(SessionTag::new())` |
 /// | `render` that shows `context` | `.tag(RenderTag)` |
-/// | `include` with a limit | only together with the others |
+/// | `include` with a limit | not possible |
 /// | filters | `.filter(filters::Json)` and so on, see [`filters`](crate::template::filters) |
 ///
 /// # Example
 ///
 /// ```
-/// use liquid_session::ParserBuilderExt as _;
+/// use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
 ///
 /// let parser = liquid::ParserBuilder::with_stdlib().sessions().build()?;
-/// assert!(parser.parse("{% session color = params.color | downcase %}").is_ok());
-/// # Ok::<(), liquid::Error>(())
+/// let page = parser.parse("{% session color = params.color | downcase %}")?;
+/// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+/// let session = sessions.open(None);
+/// session.render(&page, &liquid::object!({ "params": { "color": "Dark" } }))?;
+/// assert_eq!(session.get("color")?, Some("dark".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ParserBuilderExt {
-    /// The `session` tag with its block form, `render` that shows `context`, and the filters.
+    /// Registers the `session` tag with its block form, `render` that shows `context`, `include`, and
+    /// the filters.
     ///
-    /// Unknown variables in a session value are nil, and remove the key: that is how platformOS
-    /// behaves.
+    /// An unknown variable in a session value is nil and **removes the key**, as on platformOS:
+    /// `{% session cart = session.cart %}`, a typo for `context.session.cart`, empties the cart. An
+    /// unknown root variable such as this is [counted](crate::Counters::unknown_variables) and an event.
+    /// Use [`strict_sessions`](Self::strict_sessions) to make unknown variables errors.
     #[must_use]
     fn sessions(self) -> Self;
 
-    /// The same, but an unknown variable in a session value is an error.
+    /// Registers what [`sessions`](Self::sessions) does, with unknown variables in a session value as
+    /// errors.
+    ///
+    /// Absent keys below `context.session` are nil here too.
     ///
     /// ```
     /// use liquid_session::{MemoryStore, ParserBuilderExt as _, SessionConfig, Sessions};
     ///
     /// let parser = liquid::ParserBuilder::with_stdlib().strict_sessions().build()?;
-    /// let page = parser.parse("{% session tab = params.tab %}")?;
+    /// let typo = parser.parse("{% session cart = session.cart %}")?;
+    /// let right = parser.parse("{% session cart = context.session.cart %}")?;
     /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
     /// let globals = liquid::Object::new();
-    /// assert!(page.render(&sessions.open(None).bind(&globals)).is_err());
+    /// assert!(session.render(&typo, &globals).is_err());
+    /// assert!(session.render(&right, &globals).is_ok());
     /// # Ok::<(), liquid::Error>(())
     /// ```
     #[must_use]
@@ -124,22 +136,12 @@ pub struct SessionTag {
 }
 
 impl SessionTag {
-    /// The tag by which unknown variables are nil.
-    ///
-    /// ```
-    /// # use liquid_session::template::SessionTag;
-    /// let builder = liquid::ParserBuilder::with_stdlib().tag(SessionTag::new());
-    /// ```
+    /// Creates the tag. Unknown variables in a value are nil, and remove the key.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The tag by which unknown variables are errors.
-    ///
-    /// ```
-    /// # use liquid_session::template::SessionTag;
-    /// let builder = liquid::ParserBuilder::with_stdlib().tag(SessionTag::new().strict());
-    /// ```
+    /// Makes unknown variables in a value errors.
     #[must_use]
     pub fn strict(self) -> Self {
         Self { strict: true }
@@ -176,8 +178,8 @@ impl ParseTag for SessionTag {
 
 /// The `session` tag and its block form, for `.block(SessionBlock::new())`.
 ///
-/// What [`SessionTag`] does, and `{% session key %}…{% endsession %}`, which renders the body and
-/// stores the text. With `=` in the tag there is no body and no `endsession`.
+/// Does what [`SessionTag`] does. Without `=`, `{% session key %}…{% endsession %}` renders the body and
+/// stores the text.
 ///
 /// ```
 /// use liquid_session::template::SessionBlock;
@@ -200,22 +202,12 @@ pub struct SessionBlock {
 }
 
 impl SessionBlock {
-    /// The block by which unknown variables are nil.
-    ///
-    /// ```
-    /// # use liquid_session::template::SessionBlock;
-    /// let builder = liquid::ParserBuilder::with_stdlib().block(SessionBlock::new());
-    /// ```
+    /// Creates the block. Unknown variables in a value are nil, and remove the key.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The block by which unknown variables are errors.
-    ///
-    /// ```
-    /// # use liquid_session::template::SessionBlock;
-    /// let builder = liquid::ParserBuilder::with_stdlib().block(SessionBlock::new().strict());
-    /// ```
+    /// Makes unknown variables in a value errors.
     #[must_use]
     pub fn strict(self) -> Self {
         Self { strict: true }
@@ -246,7 +238,7 @@ impl ParseBlock for SessionBlock {
         options: &Language,
     ) -> Result<Box<dyn Renderable>> {
         let key = match Markup::parse(arguments, options, self.strict)? {
-            // The body is left to whatever comes after the tag.
+            // Without a block form, the body is the rest of the page.
             Markup::Clear => return Ok(Box::new(Clear)),
             Markup::Assign { key, source } => return Ok(Box::new(Assign { key, source })),
             Markup::Block { key } => key,
@@ -260,7 +252,7 @@ impl ParseBlock for SessionBlock {
                     body: Template::new(elements),
                 }))
             }
-            // The engine points at whatever comes instead of the end; what is wrong is here.
+            // The engine points at the tag after the block; the mistake is here.
             Err(error) if ends_too_late(&error.to_string()) => Err(key
                 .error("no `{% endsession %}` for this block; to store a value the tag needs `=`")),
             Err(error) => Err(error),
@@ -272,7 +264,7 @@ impl ParseBlock for SessionBlock {
     }
 }
 
-/// Whether the engine met the end of the file, or the end of a block around this one, in the body.
+/// Returns whether the engine met the end of the file, or of a block around this one, in the body.
 fn ends_too_late(problem: &str) -> bool {
     let requested = problem
         .lines()

@@ -1,4 +1,4 @@
-//! What stands between `{% session` and `%}`.
+//! The markup between `{% session` and `%}`.
 
 use kstring::KString;
 use liquid_core::parser::TagToken;
@@ -8,11 +8,11 @@ use super::source::Source;
 use crate::session::check_key;
 use crate::template::tags::literal::integer_beyond_i64;
 
-/// What every message ends with.
+/// The end of every message.
 const VALID: &str = "{% session key = value | filters %}";
 
 pub(super) enum Markup<'t> {
-    /// `= null`: every key goes.
+    /// `= null`: every key is removed.
     Clear,
     /// `key = value | filters`.
     Assign { key: KString, source: Source },
@@ -20,7 +20,7 @@ pub(super) enum Markup<'t> {
     Block { key: Key<'t> },
 }
 
-/// A key, and where it stands.
+/// A key and its place.
 pub(super) struct Key<'t> {
     pub(super) name: KString,
     token: TagToken<'t>,
@@ -100,15 +100,15 @@ impl<'t> Markup<'t> {
     }
 }
 
-/// Where a token begins and ends.
+/// Returns where a token begins and ends.
 fn span(token: &TagToken<'_>) -> (usize, usize) {
     let text = token.as_str();
     let start = text.as_ptr() as usize;
     (start, start + text.len())
 }
 
-/// One name. The engine reads `empty_cart` as the literal `empty` and a variable `_cart`, so tokens
-/// that touch are one word here. Also gives the token after it.
+/// Parses one name, and returns it with the token after it. The engine reads `empty_cart` as the literal
+/// `empty` and a variable `_cart`, so adjacent tokens are one word here.
 fn parse_key<'t>(
     first: TagToken<'t>,
     tokens: &mut TagTokenIter<'t>,
@@ -182,7 +182,7 @@ fn parse_value(token: TagToken<'_>, options: &Language, strict: bool) -> Result<
         .map_err(|token| at(token, &filter_problem(&text, options)))
 }
 
-/// The engine swallows why a filter chain was refused; asked again for an expression, it tells.
+/// The engine drops the reason why it refused a filter chain; parsing an expression again returns it.
 fn filter_problem(text: &str, options: &Language) -> String {
     let told = match liquid_core::parser::parse(&format!("{{{{ {text} }}}}"), options) {
         Ok(_) => String::new(),

@@ -43,7 +43,7 @@ const ENTRY: &str = "__session_value";
 
 /// The value that a tag stores.
 pub(super) enum Evaluated<'s> {
-    /// Neither blank nor against any rule, with its stored form.
+    /// A value that is not blank and breaks no rule, with its stored form.
     Literal(&'s Value, &'s StoredValue),
     Computed {
         value: Value,
@@ -53,7 +53,7 @@ pub(super) enum Evaluated<'s> {
 }
 
 impl Source {
-    /// Takes an expression with optional filters, or gives the token back.
+    /// Parses an expression with optional filters, or returns the token.
     pub(super) fn parse<'t>(
         token: TagToken<'t>,
         options: &Language,

@@ -1,4 +1,4 @@
-//! What the tag does when a template is rendered.
+//! The tag at render time.
 
 use std::io::Write;
 
@@ -99,7 +99,7 @@ fn store(session: &Session, key: &KString, value: Evaluated<'_>) -> Result<(), E
     }
 }
 
-/// Acts on the session of the template.
+/// Runs an action on the session of the template.
 fn with_session(
     runtime: &dyn Runtime,
     act: impl FnOnce(&Session) -> Result<(), Error>,
