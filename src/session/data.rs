@@ -436,21 +436,31 @@ fn take_now(
         };
         let now = shared.now();
         let swapped = shared.store.swap(&store_key, swap, now);
-        let (store_key, current) = match swapped.inspect_err(observe::failed)? {
+        let mut moved = match swapped.inspect_err(observe::failed)? {
             Swapped::Done => {
                 state.pending.forget(key, size);
                 state.base = Base::Loaded(store_key, Arc::new(after));
                 count(&shared.tally.commits, 1);
                 return Ok(taken);
             }
-            Swapped::Current(record) => (store_key, record),
-            Swapped::Moved(forward) if !forward.by_login => {
-                match shared.store.load(&forward.to, now)? {
-                    Loaded::Found(record) => (forward.to, record),
-                    _ => return Ok(None),
+            Swapped::Current(record) => Ok((store_key, record)),
+            Swapped::Moved(forward) => Err(forward),
+            Swapped::Gone => return Ok(None),
+        };
+        // Renewals may have moved it more than once.
+        let (store_key, current) = loop {
+            match moved {
+                Ok(found) => break found,
+                Err(forward) if forward.by_login => return Ok(None),
+                Err(forward) => {
+                    let loaded = shared.store.load(&forward.to, now);
+                    moved = match loaded.inspect_err(observe::failed)? {
+                        Loaded::Found(record) => Ok((forward.to, record)),
+                        Loaded::Moved(forward) => Err(forward),
+                        Loaded::Absent => return Ok(None),
+                    };
                 }
             }
-            Swapped::Moved(_) | Swapped::Gone => return Ok(None),
         };
         // Another request has changed the session: look again.
         state.pending = state.pending.rebase(Some(&current), limits)?;
