@@ -35,7 +35,10 @@ async fn a_cookie_that_the_settings_have_ended_counts_for_nothing_beside_a_live_
 
 #[tokio::test]
 async fn two_cookies_that_open_sessions_are_removed_wherever_they_may_be() {
-    let config = SessionConfig::builder().path("/shop").domain("example.com").build();
+    let config = SessionConfig::builder()
+        .path("/shop")
+        .domain("example.com")
+        .build();
     let (sessions, _) = site_with(config.unwrap());
     let (one, two) = (begin(&sessions, None), begin(&sessions, None));
     let renewed_since = renewed(&sessions, &two);
@@ -59,7 +62,11 @@ async fn nested_layers_of_one_application_share_the_session() {
     for same in [true, false] {
         let (outer, _) = site();
         let config = SessionConfig::builder().cookie_name("other").build();
-        let inner = if same { outer.clone() } else { site_with(config.unwrap()).0 };
+        let inner = if same {
+            outer.clone()
+        } else {
+            site_with(config.unwrap()).0
+        };
         let app = ServiceBuilder::new()
             .layer(SessionLayer::new(outer.clone()).assume_https())
             .layer(SessionLayer::new(inner).assume_https())
@@ -137,7 +144,10 @@ async fn a_page_whose_visitor_has_gone_commits_nothing() {
     // A transaction of the same session has to wait for the page that was given up.
     for _ in 0..50 {
         tokio::time::sleep(Duration::from_millis(4)).await;
-        assert!(is_alive(&sessions, &jar), "the old secret is dead, and the new one never sent");
+        assert!(
+            is_alive(&sessions, &jar),
+            "the old secret is dead, and the new one never sent"
+        );
     }
     assert!(sessions.user_sessions("ann").unwrap().is_empty());
 }

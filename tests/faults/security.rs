@@ -55,7 +55,9 @@ async fn security_20_an_answer_with_the_cookie_is_never_storable_by_a_shared_cac
     let cookie = begin(&sessions, None);
     let response = request(&sessions, &[&cookie], |session, response| {
         session.get("a").unwrap();
-        response.headers_mut().insert(CACHE_CONTROL, "public".parse().unwrap());
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, "public".parse().unwrap());
     });
     assert_eq!(response.await.headers()[CACHE_CONTROL], "public");
 }
@@ -80,7 +82,10 @@ fn security_21_logout_ends_the_session_under_a_renewed_secret_too() {
             }
             out.logout().unwrap();
             assert!(out.commit().unwrap().removes_cookie());
-            assert!(!is_alive(&sessions, &last), "by login {by_login}, {hops} hops");
+            assert!(
+                !is_alive(&sessions, &last),
+                "by login {by_login}, {hops} hops"
+            );
             assert!(sessions.user_sessions("ann").unwrap().is_empty());
         }
     }
@@ -165,19 +170,33 @@ fn security_24_text_from_outside_enters_no_error_or_log_unescaped() {
     session.set(evil, "text").unwrap();
     note(session.increment(evil, 1).unwrap_err());
     note(session.append(evil, 1).unwrap_err());
-    note(session.login(format!("{evil}{}", "x".repeat(300))).unwrap_err());
+    note(
+        session
+            .login(format!("{evil}{}", "x".repeat(300)))
+            .unwrap_err(),
+    );
     let login = liquid_session::Login::new("ann").label(format!("{evil}{}", "x".repeat(300)));
     note(session.login(login).unwrap_err());
     note(SessionConfig::builder().path(evil).build().unwrap_err());
     note(SessionConfig::builder().domain(evil).build().unwrap_err());
-    note(SessionConfig::builder().cookie_name(evil).build().unwrap_err());
+    note(
+        SessionConfig::builder()
+            .cookie_name(evil)
+            .build()
+            .unwrap_err(),
+    );
     note(SessionConfig::from_yaml(&format!("{evil:?}: 1")).unwrap_err());
     session.login(evil).unwrap();
     assert_eq!(session.commit().unwrap().status(), Status::Created);
     sessions.revoke(evil, Revoke::All).unwrap();
     let deny = SessionConfig::builder().sensitive_data(liquid_session::config::SensitiveData::Deny);
     let (strict, _) = site_with(deny.build().unwrap());
-    note(strict.open(None).set(&format!("{evil}password"), "hunter2hunter2").unwrap_err());
+    note(
+        strict
+            .open(None)
+            .set(&format!("{evil}password"), "hunter2hunter2")
+            .unwrap_err(),
+    );
     let lines = log.take();
     for text in texts.iter().map(String::as_str).chain(lines.lines()) {
         for c in ['\n', '\r', '\x1b', '\u{2028}', '\u{202e}'] {
@@ -189,7 +208,10 @@ fn security_24_text_from_outside_enters_no_error_or_log_unescaped() {
 
 #[test]
 fn security_25_json_in_a_page_cannot_end_a_script() {
-    let parser = liquid::ParserBuilder::with_stdlib().sessions().build().unwrap();
+    let parser = liquid::ParserBuilder::with_stdlib()
+        .sessions()
+        .build()
+        .unwrap();
     let (sessions, _) = site();
     let session = sessions.open(None);
     let evil = "</script><!--&\u{2028}\u{2029}";
@@ -235,11 +257,17 @@ async fn security_27_insecure_cookies_need_development() {
     for config in [insecure(), insecure().environment(Environment::Production)] {
         let error = config.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().contains("environment: development"), "{error}");
+        assert!(
+            error.to_string().contains("environment: development"),
+            "{error}"
+        );
     }
     assert!(SessionConfig::from_yaml("secure_cookies: false").is_err());
     let development = insecure().environment(Environment::Development).build();
-    for (config, secure) in [(development.unwrap(), false), (SessionConfig::default(), true)] {
+    for (config, secure) in [
+        (development.unwrap(), false),
+        (SessionConfig::default(), true),
+    ] {
         let (sessions, _) = site_with(config);
         let response = request(&sessions, &[], |session, _| session.set("a", 1).unwrap()).await;
         let cookie = &set_cookies(&response)[0];
@@ -267,7 +295,9 @@ fn security_28_an_ended_session_does_nothing_more() {
         slow[3].login("ann").unwrap();
         let outcome = slow[3].commit().unwrap();
         assert!(outcome.status() == Status::Gone && outcome.secret().is_none());
-        let lost = slow[4].transaction(|session| session.set("b", 2)).unwrap_err();
+        let lost = slow[4]
+            .transaction(|session| session.set("b", 2))
+            .unwrap_err();
         assert_eq!(lost.kind(), ErrorKind::Gone);
         assert_eq!(slow[5].user_sessions().unwrap().len(), 1);
         assert!(is_alive(&sessions, &rightful));

@@ -32,7 +32,9 @@ fn a_logout_is_undone_by_no_rollback() {
         |session| {
             session.logout().unwrap();
             let failed = session.finish(Answer::Failed);
-            failed.cookie.is_some_and(|outcome| outcome.removes_cookie())
+            failed
+                .cookie
+                .is_some_and(|outcome| outcome.removes_cookie())
         },
     ];
     for way in ways {
@@ -68,9 +70,8 @@ fn renewals_and_sign_outs_leave_nothing_behind_in_memory() {
         sessions.store().scan(clock.now(), visit).unwrap();
         jar = renewed(&sessions, &jar);
     }
-    let moved = |key: &&StoreKey| {
-        !matches!(sessions.store().load(key, clock.now()), Ok(Loaded::Absent))
-    };
+    let moved =
+        |key: &&StoreKey| !matches!(sessions.store().load(key, clock.now()), Ok(Loaded::Absent));
     assert!(keys.iter().filter(moved).count() <= 8);
     sessions.open(Some(&jar)).logout().unwrap();
     assert_eq!(keys.iter().filter(moved).count(), 0);
@@ -79,7 +80,13 @@ fn renewals_and_sign_outs_leave_nothing_behind_in_memory() {
         let user = format!("u{n}");
         let jar = begin(&sessions, Some(&user));
         sessions.open(Some(&jar)).logout().unwrap();
-        assert!(sessions.store().user_index(&user, clock.now()).unwrap().is_empty());
+        assert!(
+            sessions
+                .store()
+                .user_index(&user, clock.now())
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 
@@ -106,12 +113,19 @@ fn take_loses_nothing_that_another_request_adds_and_hands_nothing_out_twice() {
         let mut all = items(&taken);
         all.extend(left.iter().flat_map(items));
         for text in ["mine", "other"] {
-            assert_eq!(all.iter().filter(|item| **item == text.into()).count(), 1, "{all:?}");
+            assert_eq!(
+                all.iter().filter(|item| **item == text.into()).count(),
+                1,
+                "{all:?}"
+            );
         }
     }
     let jar = begin(&sessions, None);
     let two = [loaded(&sessions, &jar), loaded(&sessions, &jar)];
-    let taken: Vec<_> = two.iter().filter_map(|session| session.take("a").unwrap()).collect();
+    let taken: Vec<_> = two
+        .iter()
+        .filter_map(|session| session.take("a").unwrap())
+        .collect();
     assert_eq!(taken, [1.into()]);
     let jar = begin(&sessions, None);
     let two = [loaded(&sessions, &jar), loaded(&sessions, &jar)];
@@ -219,7 +233,10 @@ fn a_commit_inside_a_transaction_is_an_error_and_loses_nothing() {
             session.set("a", a + 10)?;
             let commit = session.commit().unwrap_err().kind();
             let finish = session.finish(Answer::Good).error.unwrap().kind();
-            let inner = session.transaction(|_| Ok::<_, Error>(())).unwrap_err().kind();
+            let inner = session
+                .transaction(|_| Ok::<_, Error>(()))
+                .unwrap_err()
+                .kind();
             Ok::<_, Error>([commit, finish, inner])
         })
         .unwrap();
@@ -235,7 +252,11 @@ fn a_revocation_needs_a_living_session_wherever_it_is() {
     let slow = [loaded(&sessions, &stolen), loaded(&sessions, &stolen)];
     let renewed_since = loaded(&sessions, &rightful);
     let rightful = renewed(&sessions, &rightful);
-    assert_eq!(renewed_since.revoke_others().unwrap(), 1, "its forward is followed");
+    assert_eq!(
+        renewed_since.revoke_others().unwrap(),
+        1,
+        "its forward is followed"
+    );
     for session in slow {
         assert_eq!(session.revoke_others().unwrap(), 0);
     }
@@ -262,7 +283,10 @@ fn a_write_of_a_clone_during_a_transaction_is_refused_and_never_dropped() {
         let _ = session.transaction(|session| {
             session.set("done", true)?;
             let kind = std::thread::scope(|scope| {
-                scope.spawn(|| write(&clone).unwrap_err().kind()).join().unwrap()
+                scope
+                    .spawn(|| write(&clone).unwrap_err().kind())
+                    .join()
+                    .unwrap()
             });
             assert_eq!(kind, ErrorKind::Conflict);
             Ok::<_, Error>(())
@@ -278,7 +302,10 @@ fn additions_that_leave_the_range_fail_at_the_call_and_change_nothing() {
         let jar = begin(&sessions, None);
         let (session, other) = (loaded(&sessions, &jar), loaded(&sessions, &jar));
         session.increment("n", first).unwrap();
-        assert_eq!(session.increment("n", second).unwrap_err().kind(), ErrorKind::Value);
+        assert_eq!(
+            session.increment("n", second).unwrap_err().kind(),
+            ErrorKind::Value
+        );
         assert_eq!(session.get("n").unwrap(), Some(first.into()));
         let step = -first.signum();
         other.increment("n", step).unwrap();
@@ -300,7 +327,10 @@ fn a_touch_is_due_after_a_twentieth_to_the_millisecond() {
         let idle = Duration::from_millis(millis);
         let begin = liquid_session::store::Change::new(Limits::default(), Lifetime::new(idle))
             .create(liquid_session::SessionId::from_bytes([1; 16]));
-        let record = begin.created(Timestamp::from_millis(1_000)).unwrap().unwrap();
+        let record = begin
+            .created(Timestamp::from_millis(1_000))
+            .unwrap()
+            .unwrap();
         let due = |after: u64| {
             let now = Timestamp::from_millis(1_000 + after);
             record.touch_due(&Lifetime::new(idle), now).is_some()
@@ -354,7 +384,10 @@ fn a_transaction_inside_another_one_of_the_same_session_ends_at_once() {
             }
         });
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Conflict);
-        assert!(began.elapsed() < Duration::from_secs(5), "it waited for itself");
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "it waited for itself"
+        );
     }
 }
 
@@ -371,7 +404,10 @@ fn a_limit_to_a_user_after_a_change_is_refused() {
         let (sessions, _) = site();
         let session = sessions.open(Some(&begin(&sessions, Some("ann"))));
         write(&session).unwrap();
-        assert_eq!(session.only_for("bob").unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(
+            session.only_for("bob").unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
         assert_eq!(session.commit().unwrap().status(), Status::Changed);
     }
     // A read is no change, and what it saw is read again.
@@ -384,7 +420,9 @@ fn a_limit_to_a_user_after_a_change_is_refused() {
 
 #[test]
 fn a_session_of_a_clock_that_was_ahead_keeps_to_its_timeouts_from_its_next_use() {
-    let config = SessionConfig::builder().timeout_minutes(60).absolute_timeout_minutes(90);
+    let config = SessionConfig::builder()
+        .timeout_minutes(60)
+        .absolute_timeout_minutes(90);
     let config = config.build().unwrap();
     let minute = Duration::from_secs(60);
     for ahead in [200 * 24 * 60, 60, 6] {
@@ -399,7 +437,10 @@ fn a_session_of_a_clock_that_was_ahead_keeps_to_its_timeouts_from_its_next_use()
         let session = loaded(&sessions, &jar);
         let _ = session.commit().unwrap();
         clock.advance(minute * 31);
-        assert!(!is_alive(&sessions, &jar), "{ahead} minutes ahead: the absolute timeout");
+        assert!(
+            !is_alive(&sessions, &jar),
+            "{ahead} minutes ahead: the absolute timeout"
+        );
     }
 }
 
@@ -408,11 +449,16 @@ fn user_names_and_labels_have_a_limit() {
     let (sessions, _) = site();
     let session = sessions.open(None);
     for length in [256, 10_000_000] {
-        assert_eq!(session.login("x".repeat(length)).unwrap_err().kind(), ErrorKind::Limit);
+        assert_eq!(
+            session.login("x".repeat(length)).unwrap_err().kind(),
+            ErrorKind::Limit
+        );
     }
     let label = Login::new("ann").label("x".repeat(129));
     assert_eq!(session.login(label).unwrap_err().kind(), ErrorKind::Limit);
     assert!(!session.has_changes());
-    session.login(Login::new("x".repeat(255)).label("x".repeat(128))).unwrap();
+    session
+        .login(Login::new("x".repeat(255)).label("x".repeat(128)))
+        .unwrap();
     assert_eq!(session.commit().unwrap().status(), Status::Created);
 }

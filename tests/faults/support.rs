@@ -64,17 +64,21 @@ where
     W: Fn(&Session, &mut Response<String>) + Clone + Send + 'static,
 {
     let layer = SessionLayer::new(sessions.clone()).assume_https();
-    let site = ServiceBuilder::new()
-        .layer(layer)
-        .service(service_fn(move |request: Request<String>| {
-            let session = request.extensions().get::<Session>().unwrap();
-            let mut response = Response::new(String::new());
-            work(session, &mut response);
-            std::future::ready(Ok::<_, Infallible>(response))
-        }));
+    let site =
+        ServiceBuilder::new()
+            .layer(layer)
+            .service(service_fn(move |request: Request<String>| {
+                let session = request.extensions().get::<Session>().unwrap();
+                let mut response = Response::new(String::new());
+                work(session, &mut response);
+                std::future::ready(Ok::<_, Infallible>(response))
+            }));
     let mut request = Request::new(String::new());
     let name = sessions.config().cookie_name();
-    let pairs: Vec<_> = cookies.iter().map(|value| format!("{name}={value}")).collect();
+    let pairs: Vec<_> = cookies
+        .iter()
+        .map(|value| format!("{name}={value}"))
+        .collect();
     if !pairs.is_empty() {
         let header = pairs.join("; ").parse().unwrap();
         request.headers_mut().insert(COOKIE, header);
@@ -84,7 +88,9 @@ where
 
 pub(crate) fn set_cookies<B>(response: &Response<B>) -> Vec<String> {
     let headers = response.headers().get_all(SET_COOKIE).iter();
-    headers.map(|value| value.to_str().unwrap().to_owned()).collect()
+    headers
+        .map(|value| value.to_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Damages the value under `a` of the only session in a store.
@@ -99,12 +105,22 @@ pub(crate) fn damage_value(sessions: &Sessions, clock: &ManualClock) {
     store.scan(clock.now(), visit).unwrap();
     let (key, before) = found.unwrap();
     let mut bytes = before.to_bytes();
-    let tag = bytes.windows(3).rposition(|window| window == b"ai1").unwrap() + 1;
+    let tag = bytes
+        .windows(3)
+        .rposition(|window| window == b"ai1")
+        .unwrap()
+        + 1;
     bytes[tag] = b'z';
     let after = Record::from_bytes(&bytes).unwrap();
-    let swap = Swap::Replace { before: &before, after: &after };
+    let swap = Swap::Replace {
+        before: &before,
+        after: &after,
+    };
     store.swap(&key, swap, clock.now()).unwrap();
-    assert!(matches!(store.load(&key, clock.now()), Ok(Loaded::Found(_))));
+    assert!(matches!(
+        store.load(&key, clock.now()),
+        Ok(Loaded::Found(_))
+    ));
 }
 
 /// Where the log of a test goes.

@@ -34,12 +34,18 @@ fn a_damaged_value_is_never_empty_absent_or_false() {
         damage_value(&sessions, &clock);
         let template = parser().parse(page).unwrap();
         let session = sessions.open(Some(&jar));
-        let error = session.render(&template, &liquid::Object::new()).unwrap_err();
+        let error = session
+            .render(&template, &liquid::Object::new())
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{page}");
         // Rendered behind the session's back, the commit says so.
         let session = sessions.open(Some(&jar));
         let _ = template.render(&session.bind(&liquid::Object::new()));
-        assert_eq!(session.commit().unwrap_err().kind(), ErrorKind::Corrupt, "{page}");
+        assert_eq!(
+            session.commit().unwrap_err().kind(),
+            ErrorKind::Corrupt,
+            "{page}"
+        );
     }
 }
 
@@ -73,9 +79,16 @@ fn an_unknown_root_variable_in_a_session_value_is_reported() {
         let session = sessions.open(Some(&begin(&sessions, None)));
         let template = parser().parse(page).unwrap();
         session.render(&template, &liquid::Object::new()).unwrap();
-        assert_eq!(sessions.counters().unknown_variables, u64::from(reported), "{page}");
+        assert_eq!(
+            sessions.counters().unknown_variables,
+            u64::from(reported),
+            "{page}"
+        );
         assert_eq!(log.take().contains("unknown variable"), reported, "{page}");
-        let strict = liquid::ParserBuilder::with_stdlib().strict_sessions().build().unwrap();
+        let strict = liquid::ParserBuilder::with_stdlib()
+            .strict_sessions()
+            .build()
+            .unwrap();
         let template = strict.parse(page).unwrap();
         let strict = session.render(&template, &liquid::Object::new());
         assert_eq!(strict.is_err(), reported, "{page}");
@@ -86,14 +99,21 @@ fn an_unknown_root_variable_in_a_session_value_is_reported() {
 fn an_unknown_argument_of_a_partial_is_named_with_the_partial() {
     let (sessions, _) = site();
     for (page, argument) in [
-        ("{% render 'p', e: o.errors %}", "`e: o.errors`"),
+        ("{% render 'p', e: o.errors %}", "`e: o[\"errors\"]`"),
         ("{% render 'p', e: nobody %}", "`e: nobody`"),
-        ("{% render 'p' with o.x as e %}", "`e: o.x`"),
+        ("{% render 'p' with o.x as e %}", "`e: o[\"x\"]`"),
     ] {
         let template = parser().parse(page).unwrap();
         let globals = liquid::object!({ "o": {} });
-        let error = sessions.open(None).render(&template, &globals).unwrap_err().to_string();
+        let error = sessions
+            .open(None)
+            .render(&template, &globals)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(argument), "{error}");
-        assert!(error.contains("'p'") || error.contains("\"p\"") || error.contains("=p"), "{error}");
+        assert!(
+            error.contains("'p'") || error.contains("\"p\"") || error.contains("=p"),
+            "{error}"
+        );
     }
 }

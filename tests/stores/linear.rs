@@ -55,8 +55,7 @@ fn play(store: impl SessionStore) {
     let histories = number("LINEAR_HISTORIES").unwrap_or(HISTORIES);
     let seed = number("LINEAR_SEED").unwrap_or(1);
     // The time stands, so that no session and no forward expires.
-    let sessions =
-        Sessions::new(store, SessionConfig::default()).with_clock(ManualClock::new());
+    let sessions = Sessions::new(store, SessionConfig::default()).with_clock(ManualClock::new());
     let mut statuses = HashSet::new();
     for seed in seed..seed + histories {
         let history = record(&sessions, seed);
@@ -150,9 +149,7 @@ impl Step {
     /// Whether it concerns nothing but its own request.
     fn is_local(&self) -> bool {
         match self {
-            Self::Operate(op, _) => {
-                !matches!(op, Op::Take(_) | Op::Transaction(..) | Op::Logout)
-            }
+            Self::Operate(op, _) => !matches!(op, Op::Take(_) | Op::Transaction(..) | Op::Logout),
             _ => false,
         }
     }
@@ -173,7 +170,10 @@ fn shown(history: &[Vec<Event>]) -> String {
         .collect();
     events.sort_by_key(|(_, event)| event.start);
     let line = |(thread, event): (usize, &Event)| {
-        format!("{:>3}-{:<3} thread {thread}: {:?}\n", event.start, event.end, event.step)
+        format!(
+            "{:>3}-{:<3} thread {thread}: {:?}\n",
+            event.start, event.end, event.step
+        )
     };
     events.into_iter().map(line).collect()
 }
@@ -348,7 +348,9 @@ impl<'s> Player<'s> {
     fn sent(&self, outcome: &liquid_session::Outcome) -> Sent {
         Sent {
             status: outcome.status(),
-            cookie: outcome.secret().map(|secret| self.stage.keep(secret.expose())),
+            cookie: outcome
+                .secret()
+                .map(|secret| self.stage.keep(secret.expose())),
             removes: outcome.removes_cookie(),
         }
     }
@@ -390,18 +392,29 @@ fn record(sessions: &Sessions, seed: u64) -> Vec<Vec<Event>> {
     let mut random = Random::new(seed);
     let first = stage.open(None).1;
     let (start, end) = (stage.now(), stage.now());
-    around.events.push(Event { start, end, step: first });
-    around.ops = [Op::Set("a", 1), Op::Append(2), Op::Login(0), Op::Increment(5)]
-        .into_iter()
-        .filter(|_| random.below(3) > 0)
-        .collect();
+    around.events.push(Event {
+        start,
+        end,
+        step: first,
+    });
+    around.ops = [
+        Op::Set("a", 1),
+        Op::Append(2),
+        Op::Login(0),
+        Op::Increment(5),
+    ]
+    .into_iter()
+    .filter(|_| random.below(3) > 0)
+    .collect();
     // Never nothing: there has to be a session.
     around.ops.insert(0, Op::Set("b", 3));
     while around.session.is_some() {
         around.step();
     }
 
-    let mut players: Vec<_> = (0..THREADS).map(|thread| Player::new(&stage, thread)).collect();
+    let mut players: Vec<_> = (0..THREADS)
+        .map(|thread| Player::new(&stage, thread))
+        .collect();
     if seed.is_multiple_of(2) {
         let mut playing: Vec<_> = (0..THREADS).collect();
         while !playing.is_empty() {
@@ -449,7 +462,10 @@ struct Stored {
 enum Place {
     /// The session that began with this cookie.
     Session(Cookie),
-    Forward { to: Cookie, by_login: bool },
+    Forward {
+        to: Cookie,
+        by_login: bool,
+    },
 }
 
 /// A request between its first step and its commit.
@@ -498,7 +514,9 @@ fn applied(ops: &[Op], mut data: Data) -> Data {
                 }
             }
             Op::Append(item) => {
-                let list = data.entry("list").or_insert_with(|| Datum::List(Vec::new()));
+                let list = data
+                    .entry("list")
+                    .or_insert_with(|| Datum::List(Vec::new()));
                 if let Datum::List(items) = list {
                     items.push(item);
                 }
@@ -571,7 +589,10 @@ impl World {
 
     /// Sessions end one by one. At one moment, after the last, the user has none.
     fn after_revocation(&self, thread: usize, user: User, ended: usize) -> Vec<Self> {
-        let of_user = self.stored.iter().filter(|(_, stored)| stored.user == Some(user));
+        let of_user = self
+            .stored
+            .iter()
+            .filter(|(_, stored)| stored.user == Some(user));
         if self.revoked[thread] < ended {
             let one_less = |(session, _): (&Cookie, _)| {
                 let mut world = self.clone();
@@ -646,15 +667,21 @@ impl World {
             }
             Op::Login(user) => {
                 // What another user left is not handed on.
-                if request.login.or(request.seen.user).is_some_and(|other| other != user) {
+                if request
+                    .login
+                    .or(request.seen.user)
+                    .is_some_and(|other| other != user)
+                {
                     request.pending = vec![Op::Clear];
                 }
                 request.login = Some(user);
                 Answer::Nothing
             }
             Op::Logout => {
-                if let Some((_, session)) =
-                    request.met.or(request.cookie).and_then(|at| self.find(at, true))
+                if let Some((_, session)) = request
+                    .met
+                    .or(request.cookie)
+                    .and_then(|at| self.find(at, true))
                 {
                     self.stored.remove(&session);
                 }
@@ -707,13 +734,7 @@ impl World {
         taken
     }
 
-    fn transaction(
-        &mut self,
-        request: &mut Request,
-        from: Key,
-        to: Key,
-        answer: &Answer,
-    ) -> bool {
+    fn transaction(&mut self, request: &mut Request, from: Key, to: Key, answer: &Answer) -> bool {
         let Answer::Committed(committed) = answer else {
             return false;
         };
@@ -725,27 +746,49 @@ impl World {
         let Some((read, sent)) = *committed else {
             return false;
         };
-        let data = session.flatten().map(|(_, session)| self.stored[&session].data.clone());
+        let data = session
+            .flatten()
+            .map(|(_, session)| self.stored[&session].data.clone());
         let now = number(&applied(&request.pending, data.unwrap_or_default()), from);
         request.pending.push(Op::Set(to, read + 1));
         read == now && self.commit(request, sent, true)
     }
 
     fn commit(&mut self, request: Request, sent: Sent, reloads: bool) -> bool {
-        let nothing = |status| Sent { status, cookie: None, removes: false };
+        let nothing = |status| Sent {
+            status,
+            cookie: None,
+            removes: false,
+        };
         let Some(met) = request.met else {
             let data = request.view();
             if data.is_empty() && request.login.is_none() {
                 return sent
                     == Sent {
                         removes: request.ended,
-                        ..nothing(if request.ended { Status::Ended } else { Status::Unchanged })
+                        ..nothing(if request.ended {
+                            Status::Ended
+                        } else {
+                            Status::Unchanged
+                        })
                     };
             }
-            let Some(cookie) = sent.cookie else { return false };
+            let Some(cookie) = sent.cookie else {
+                return false;
+            };
             self.places.insert(cookie, Place::Session(cookie));
-            self.stored.insert(cookie, Stored { data, user: request.login });
-            return sent == Sent { cookie: Some(cookie), ..nothing(Status::Created) };
+            self.stored.insert(
+                cookie,
+                Stored {
+                    data,
+                    user: request.login,
+                },
+            );
+            return sent
+                == Sent {
+                    cookie: Some(cookie),
+                    ..nothing(Status::Created)
+                };
         };
         if request.pending.is_empty() && !request.renew && request.login.is_none() {
             return sent == nothing(Status::Unchanged);
@@ -753,12 +796,20 @@ impl World {
         let Some((at, session)) = self.find(met, false) else {
             return sent == nothing(Status::Gone);
         };
-        let Some(stored) = self.stored.get_mut(&session) else { return false };
+        let Some(stored) = self.stored.get_mut(&session) else {
+            return false;
+        };
         stored.data = applied(&request.pending, std::mem::take(&mut stored.data));
         stored.user = request.login.or(stored.user);
         if let Some(cookie) = sent.cookie {
             let by_login = request.login.is_some();
-            self.places.insert(at, Place::Forward { to: cookie, by_login });
+            self.places.insert(
+                at,
+                Place::Forward {
+                    to: cookie,
+                    by_login,
+                },
+            );
             self.places.insert(cookie, Place::Session(session));
         }
         // A request whose session was renewed meanwhile renews no second time, unless its
@@ -767,7 +818,11 @@ impl World {
         let may_not = request.renew && reloads && request.login.is_none();
         let moved = sent.cookie.is_some();
         let fits = moved == (request.login.is_some() || renews) || (!moved && may_not && at != met);
-        fits && sent == Sent { cookie: sent.cookie, ..nothing(Status::Changed) }
+        fits && sent
+            == Sent {
+                cookie: sent.cookie,
+                ..nothing(Status::Changed)
+            }
     }
 }
 
@@ -781,7 +836,9 @@ fn explained(history: &[Vec<Event>], world: World, dead_ends: &mut HashSet<u64>)
         return true;
     };
     // The order of what concerns one request alone makes no difference.
-    let local = next.iter().position(|event| event.is_some_and(|event| event.step.is_local()));
+    let local = next
+        .iter()
+        .position(|event| event.is_some_and(|event| event.step.is_local()));
     let threads = match local {
         Some(thread) => thread..thread + 1,
         None => 0..next.len(),
