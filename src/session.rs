@@ -258,10 +258,15 @@ impl Session {
         // neither must this.
         let _transaction = self.wait_for_transactions();
         let mut state = self.lock();
-        let mut error = None;
         if state.transaction.is_some() {
-            error = Some(transaction::unfinished());
-        } else if answer == Answer::Good {
+            // The transaction goes on, with everything that it did.
+            return Finished {
+                cookie: None,
+                error: Some(transaction::unfinished()),
+            };
+        }
+        let mut error = None;
+        if answer == Answer::Good {
             error = state
                 .commit(self.shared())
                 .map_or_else(Some, |attempt| match attempt {

@@ -221,15 +221,16 @@ fn opaque<B>(error: Error) -> Response<SessionBody<B>> {
 /// `private` and `no-store` without qualification do that already; all other directives of the handler
 /// are replaced.
 fn keep_from_shared_caches(headers: &mut HeaderMap) {
-    let kept = headers.get_all(CACHE_CONTROL).iter().any(|value| {
-        value.to_str().is_ok_and(|value| {
-            split_unquoted(value, ',').any(|directive| {
-                let directive = directive.trim();
-                directive.eq_ignore_ascii_case("private")
-                    || directive.eq_ignore_ascii_case("no-store")
+    let says = |word: &str| {
+        headers.get_all(CACHE_CONTROL).iter().any(|value| {
+            value.to_str().is_ok_and(|value| {
+                split_unquoted(value, ',')
+                    .any(|directive| directive.trim().eq_ignore_ascii_case(word))
             })
         })
-    });
+    };
+    // With `must-understand`, a cache may ignore `no-store` (RFC 9111, 5.2.2.3).
+    let kept = says("private") || says("no-store") && !says("must-understand");
     if !kept {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -239,8 +240,13 @@ fn keep_from_shared_caches(headers: &mut HeaderMap) {
         .filter(|name| {
             let name = name.as_str();
             name.ends_with("cdn-cache-control")
-                || name == "surrogate-control"
-                || name == "x-accel-expires"
+                || [
+                    "edge-control",
+                    "surrogate-control",
+                    "x-accel-expires",
+                    "x-litespeed-cache-control",
+                ]
+                .contains(&name)
         })
         .cloned()
         .collect();

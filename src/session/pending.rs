@@ -265,7 +265,10 @@ impl Pending {
             match op {
                 Op::Set(value) => fresh.set(key, value.clone(), record, unlimited)?,
                 Op::Remove => {
-                    fresh.remove(key, record);
+                    // Stays pending where the key is gone by now: it may come back before the commit.
+                    if !fresh.remove(key, record) {
+                        fresh.put(fresh.find(key), key, Op::Remove, None);
+                    }
                 }
                 Op::Increment(by) => {
                     fresh.increment(key, *by, record, unlimited)?;

@@ -277,6 +277,8 @@ impl State {
         for secret in secrets {
             count(&shared.tally.loads, 1);
             match shared.store.load(&secret.store_key(), now) {
+                // One that today's settings end opens nothing.
+                Ok(Loaded::Found(record)) if record.ends_under(&shared.lifetime(), now) => {}
                 Ok(Loaded::Found(_)) => open.push(secret),
                 Ok(Loaded::Moved(_) | Loaded::Absent) => {}
                 Err(error) if users::is_unreadable(&error) => {}

@@ -11,6 +11,7 @@ mod redis_store;
 
 #[cfg(feature = "testing")]
 mod acceptance;
+mod linear;
 mod records;
 #[cfg(feature = "redb")]
 mod redb;
