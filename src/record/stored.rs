@@ -30,6 +30,10 @@ const PERSISTENT: u8 = 8;
 impl Record {
     /// Returns the stored form, which [`from_bytes`](Self::from_bytes) reads.
     ///
+    /// A store may compare and change these in place, little endian, times in milliseconds since
+    /// 1970: the form at byte 0, which is 1; the [version](Self::version) in the eight bytes from 1;
+    /// in six bytes each the last use from 9, the creation from 15 and the deadline from 21.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use liquid_session::clock::Timestamp;

@@ -15,26 +15,42 @@ pub(crate) struct Ended {
     pub(crate) record: Option<Arc<Record>>,
 }
 
-/// Follows forwards to a record.
+/// The keys that were looked at. The index may name every key that a session had: without this, each
+/// of them would be followed to the same session.
+type Visited = HashSet<StoreKey>;
+
+/// Follows forwards to a record, if they lead to a key that was not looked at.
 fn find<S: SessionStore + ?Sized>(
     store: &S,
     key: &mut StoreKey,
+    visited: &mut Visited,
     now: Timestamp,
 ) -> Result<Option<Arc<Record>>, Error> {
-    loop {
+    while visited.insert(*key) {
         match store.load(key, now)? {
             Loaded::Found(record) => return Ok(Some(record)),
             Loaded::Moved(forward) => *key = forward.to,
             Loaded::Absent => return Ok(None),
         }
     }
+    Ok(None)
 }
 
 /// Ends the session that a key leads to, if the record is `wanted`; one that can't be read is ended
 /// whatever it is. `None` if there is no such session.
 pub(crate) fn end<S: SessionStore + ?Sized>(
     store: &S,
+    key: StoreKey,
+    now: Timestamp,
+    wanted: impl Fn(&Record) -> bool,
+) -> Result<Option<Ended>, Error> {
+    end_unless_visited(store, key, &mut Visited::new(), now, wanted)
+}
+
+fn end_unless_visited<S: SessionStore + ?Sized>(
+    store: &S,
     mut key: StoreKey,
+    visited: &mut Visited,
     now: Timestamp,
     wanted: impl Fn(&Record) -> bool,
 ) -> Result<Option<Ended>, Error> {
@@ -42,7 +58,7 @@ pub(crate) fn end<S: SessionStore + ?Sized>(
     loop {
         let record = match known.take() {
             Some(record) => Some(record),
-            None => match find(store, &mut key, now) {
+            None => match find(store, &mut key, visited, now) {
                 Ok(Some(record)) => Some(record),
                 Ok(None) => return Ok(None),
                 Err(error) if is_unreadable(&error) => None,
@@ -77,7 +93,7 @@ pub(crate) fn revoke<S: SessionStore + ?Sized>(
     caller: Option<StoreKey>,
     now: Timestamp,
 ) -> Result<usize, Error> {
-    let mut seen = HashSet::new();
+    let (mut seen, mut visited) = (HashSet::new(), Visited::new());
     let mut count = 0;
     // A renewal or a login may add a line while others are worked through.
     loop {
@@ -86,14 +102,14 @@ pub(crate) fn revoke<S: SessionStore + ?Sized>(
             return Ok(count);
         }
         if let Some(mut key) = caller {
-            let own = find(store, &mut key, now)?;
+            let own = find(store, &mut key, &mut Visited::new(), now)?;
             if own.is_none_or(|record| record.user() != Some(user)) {
                 return Ok(count);
             }
         }
         for line in lines {
             if which.includes(line.id) {
-                let ended = end(store, line.key, now, |record| {
+                let ended = end_unless_visited(store, line.key, &mut visited, now, |record| {
                     record.user() == Some(user) && which.includes(record.id())
                 })?;
                 count += usize::from(ended.is_some());
@@ -119,7 +135,7 @@ pub(crate) fn list<S: SessionStore + ?Sized>(
     lifetime: &Lifetime,
     now: Timestamp,
 ) -> Result<(Vec<SessionInfo>, usize), Error> {
-    let mut seen = HashSet::new();
+    let (mut seen, mut visited) = (HashSet::new(), Visited::new());
     let mut list: BTreeMap<SessionId, SessionInfo> = BTreeMap::new();
     let mut unreadable = 0;
     loop {
@@ -128,7 +144,7 @@ pub(crate) fn list<S: SessionStore + ?Sized>(
             return Ok((list.into_values().collect(), unreadable));
         }
         for mut line in lines {
-            match find(store, &mut line.key, now) {
+            match find(store, &mut line.key, &mut visited, now) {
                 Ok(Some(record)) => {
                     if record.user() == Some(user) && !record.ends_under(lifetime, now) {
                         list.insert(record.id(), SessionInfo::from(&*record));

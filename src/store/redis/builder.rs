@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use ::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisError};
+#[cfg(any(feature = "redis-cluster", feature = "redis-tls"))]
+use ::redis::ConnectionAddr;
+use ::redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError};
 
 use super::RedisStore;
 use super::client::Client;

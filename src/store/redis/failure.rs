@@ -50,6 +50,7 @@ pub(super) enum Remedy {
     SendText,
     /// Another node of the cluster has the slot. `asking`: it is about to get the slot, and has the
     /// key already.
+    #[cfg(feature = "redis-cluster")]
     Redirect {
         host: String,
         port: u16,
@@ -73,6 +74,7 @@ impl Failure {
             Self::Refused(error) => error,
         };
         let kind = error.kind();
+        #[cfg(feature = "redis-cluster")]
         if let Some((host, port)) = error
             .redirect_node()
             .and_then(|(address, _slot)| address.rsplit_once(':'))
