@@ -69,6 +69,16 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
+    /// Takes over what an earlier login of the same user said and this one does not.
+    pub(crate) fn complete(&mut self, earlier: Option<&Self>) {
+        let Some(earlier) = earlier else { return };
+        self.idle_timeout = self.idle_timeout.or(earlier.idle_timeout);
+        self.persistent |= earlier.persistent;
+        if self.label.is_empty() {
+            self.label.clone_from(&earlier.label);
+        }
+    }
+
     /// Refuses texts that are too long.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (what, text, limit) in [
@@ -101,6 +111,10 @@ impl Record {
         self.version
     }
 
+    pub(crate) fn owner(&self) -> Option<&Owner> {
+        self.owner.as_deref()
+    }
+
     /// Returns the user who is signed in.
     pub fn user(&self) -> Option<&str> {
         self.owner.as_deref().map(|owner| &*owner.user)
@@ -109,11 +123,6 @@ impl Record {
     /// Returns the label that the login gave to the session; empty without one.
     pub fn label(&self) -> &str {
         self.owner.as_deref().map_or("", |owner| &owner.label)
-    }
-
-    /// Returns whether the login asked for a cookie that outlives the browser.
-    pub fn is_persistent(&self) -> bool {
-        self.owner.as_deref().is_some_and(|owner| owner.persistent)
     }
 
     /// Returns the idle timeout that the login gave to the session, in place of that of the settings.

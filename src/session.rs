@@ -354,7 +354,7 @@ pub struct Finished {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("on", &self.is_enabled())
+            .field("enabled", &self.is_enabled())
             .finish_non_exhaustive()
     }
 }

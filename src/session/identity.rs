@@ -182,11 +182,9 @@ impl Session {
                     // Also what another request of the former user writes meanwhile.
                     state.pending.clear();
                 }
-                // Signing in again keeps the idle timeout of the session.
-                Some(_) if owner.idle_timeout.is_none() => {
-                    owner.idle_timeout = state.idle_timeout();
-                }
-                _ => {}
+                // Signing in again keeps what this login does not say.
+                Some(_) => owner.complete(state.owner()),
+                None => {}
             }
             state.login = Some(Box::new(owner));
             Ok(())

@@ -405,16 +405,12 @@ impl State {
 
     /// Returns the user, also one who signs in at the commit.
     pub(super) fn user(&self) -> Option<&str> {
-        let staged = self.login.as_deref().map(|owner| &*owner.user);
-        staged.or_else(|| self.record()?.user())
+        self.owner().map(|owner| &*owner.user)
     }
 
-    /// The session's own idle timeout, also of a login at the commit.
-    pub(super) fn idle_timeout(&self) -> Option<std::time::Duration> {
-        match &self.login {
-            Some(owner) => owner.idle_timeout,
-            None => self.record()?.idle_timeout(),
-        }
+    /// The user with all that a login gave, also at the commit.
+    pub(super) fn owner(&self) -> Option<&Owner> {
+        self.login.as_deref().or_else(|| self.record()?.owner())
     }
 
     /// Returns the failure of an earlier read.

@@ -165,7 +165,6 @@ fn form_1_still_reads() {
     for (name, label) in [("user", ""), ("label", "Firefox")] {
         let record = read(name);
         assert_eq!((record.user(), record.label()), (Some(USER), label));
-        assert_eq!(record.is_persistent(), name == "label");
         assert_eq!(record.idle_timeout(), Some(HOUR));
         assert_eq!(record.created(), START);
         assert_eq!(record.last_used(), START + HOUR / 6);

@@ -79,7 +79,7 @@ impl<'t> Markup<'t> {
             )),
             Some(other) => Err(at(
                 other,
-                "expected the end of the tag after the value; comparisons and several values are no value",
+                "expected the end of the tag after the value; a session value is one expression, without comparisons",
             )),
         }
     }

@@ -110,9 +110,9 @@ fn with_session(
 
 fn no_session(runtime: &dyn Runtime) -> liquid_core::Error {
     let reason = if runtime.try_get(&[CONTEXT.into()]).is_some() {
-        "there is no session at hand: `context` is a variable of the template here, which hides the one with the session; give that variable another name"
+        "there is no session here: `context` is a variable of the template here, which hides the one with the session; give that variable another name"
     } else {
-        "there is no session at hand: the template is rendered without one (render it with `session.bind(&globals)`; in a partial of `render`, register sessions after the standard library)"
+        "there is no session here: the template is rendered without one (render it with `session.bind(&globals)`; in a partial of `render`, register sessions after the standard library)"
     };
     Error::new(ErrorKind::NoSession, reason).into()
 }
