@@ -57,28 +57,43 @@ async fn two_cookies_that_open_sessions_are_removed_wherever_they_may_be() {
     assert!(!is_alive(&sessions, &one) && !is_alive(&sessions, &renewed_since));
 }
 
+/// Writes into the session that a layer outside has opened.
+fn mark(key: &'static str) -> impl Fn(Request<String>) -> Request<String> + Clone {
+    move |request| {
+        let session: &Session = request.extensions().get().unwrap();
+        session.set(key, 1).unwrap();
+        request
+    }
+}
+
 #[tokio::test]
 async fn nested_layers_of_one_application_share_the_session() {
-    for same in [true, false] {
-        let (outer, _) = site();
-        let config = SessionConfig::builder().cookie_name("other").build();
-        let inner = if same {
-            outer.clone()
-        } else {
-            site_with(config.unwrap()).0
-        };
+    let (sessions, _) = site();
+    let layer = SessionLayer::new(sessions.clone()).assume_https();
+    let other = SessionConfig::builder().cookie_name("other").build();
+    let (other, _) = site_with(other.unwrap());
+    for (inner, cookies, keys) in [
+        (layer.clone(), 1, vec!["a", "b", "c"]),
+        (SessionLayer::new(other).assume_https(), 2, vec!["a"]),
+    ] {
         let app = ServiceBuilder::new()
-            .layer(SessionLayer::new(outer.clone()).assume_https())
-            .layer(SessionLayer::new(inner).assume_https())
-            .layer(SessionLayer::new(outer.clone()).assume_https())
-            .service(service_fn(async |request: Request<String>| {
-                let session: &Session = request.extensions().get().unwrap();
-                session.set("a", 1).unwrap();
+            .layer(layer.clone())
+            .map_request(mark("a"))
+            .layer(inner.clone())
+            .map_request(mark("b"))
+            .layer(inner)
+            .map_request(mark("c"))
+            .service(service_fn(async |_: Request<String>| {
                 Ok::<_, Infallible>(Response::new(String::new()))
             }));
         let response = app.oneshot(Request::new(String::new())).await.unwrap();
-        let cookies = set_cookies(&response);
-        assert_eq!(cookies.len(), 1, "same {same}: {cookies:?}");
+        let found = set_cookies(&response);
+        assert_eq!(found.len(), cookies, "{found:?}");
+        let own = found
+            .iter()
+            .find_map(|cookie| cookie.strip_prefix("__Host-sid="));
+        let secret = own.unwrap().split(';').next();
+        assert_eq!(sessions.open(secret).keys().unwrap(), keys);
     }
 }
 

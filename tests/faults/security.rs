@@ -89,6 +89,17 @@ fn security_21_logout_ends_the_session_under_a_renewed_secret_too() {
             assert!(sessions.user_sessions("ann").unwrap().is_empty());
         }
     }
+    // Without a user, only the forwards lead there.
+    for hops in 1..4 {
+        let (sessions, _) = site();
+        let mut last = begin(&sessions, None);
+        let out = [loaded(&sessions, &last), sessions.open(Some(&last))];
+        for _ in 0..hops {
+            last = renewed(&sessions, &last);
+        }
+        out[hops % 2].logout().unwrap();
+        assert!(!is_alive(&sessions, &last), "{hops} hops");
+    }
     // Nothing that was staged before comes back, by a rollback or otherwise.
     let (sessions, _) = site();
     let session = loaded(&sessions, &begin(&sessions, Some("ann")));

@@ -314,11 +314,21 @@ fn additions_that_leave_the_range_fail_at_the_call_and_change_nothing() {
         let sum = sessions.open(Some(&jar)).get("n").unwrap();
         assert_eq!(sum, Some((first + step).into()));
     }
-    // The sum may come back into the range, but not the additions of one request.
+    // The sum fits, but the additions of this request do not.
     let (sessions, _) = site();
-    let session = sessions.open(None);
-    session.set("n", -5).unwrap();
-    assert_eq!(session.increment("n", i64::MAX).unwrap(), i64::MAX - 5);
+    let jar = begin(&sessions, None);
+    let session = loaded(&sessions, &jar);
+    session.set("n", -10).unwrap();
+    let _ = session.commit().unwrap();
+    let (session, other) = (loaded(&sessions, &jar), loaded(&sessions, &jar));
+    session.increment("n", i64::MAX).unwrap();
+    let error = session.increment("n", 5).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Value);
+    other.increment("n", 1).unwrap();
+    let _ = other.commit().unwrap();
+    let _ = session.commit().unwrap();
+    let sum = sessions.open(Some(&jar)).get("n").unwrap();
+    assert_eq!(sum, Some((i64::MAX - 9).into()));
 }
 
 #[test]
