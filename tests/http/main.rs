@@ -1,6 +1,13 @@
 //! The layer as a site uses it: axum above, the memory store below.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "redis")]
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+#[cfg(feature = "redis")]
+#[path = "../support/redis_store.rs"]
+mod redis_store;
+
 mod layer;
 mod races;
 mod security;

@@ -14,8 +14,8 @@ const ROUNDS: usize = 1_000;
 
 /// One test for each store.
 macro_rules! on_each_store {
-    ($($name:ident: $store:expr,)+) => {
-        $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    ($($(#[$when:meta])* $name:ident: $store:expr,)+) => {
+        $($(#[$when])* #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $name() {
             no_session_is_alive_after_a_logout(Arc::new($store)).await;
         })+
@@ -24,6 +24,13 @@ macro_rules! on_each_store {
 
 on_each_store! {
     memory: MemoryStore::new(),
+    #[cfg(feature = "redb")]
+    redb: {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+        liquid_session::store::RedbStore::open(folder.join("sessions.redb")).unwrap()
+    },
+    #[cfg(feature = "redis")]
+    redis: crate::redis_store::Served::new(),
 }
 
 /// How many sessions are alive.

@@ -722,7 +722,10 @@ impl World {
             return Some(seen);
         };
         let Some((at, session)) = self.find(met, false) else {
+            // What the request added to the key goes with the value.
             request.lost = true;
+            request.drop_pending(key);
+            request.seen.data.remove(key);
             return None;
         };
         let data = &mut self.stored.get_mut(&session)?.data;

@@ -211,9 +211,66 @@ fn soak(store: impl SessionStore) {
     soak.check();
 }
 
+/// Sixty-four clients change one session at once: each of their changes counts once, and none waits
+/// longer than a commit may.
+fn contend(store: impl SessionStore) {
+    const CLIENTS: u64 = 64;
+    const ROUNDS: u64 = 5;
+    let sessions = Sessions::new(store, SessionConfig::default());
+    let session = sessions.open(None);
+    session.set("added", 0).unwrap();
+    session.set("counted", 0).unwrap();
+    let cookie = session.commit().unwrap().secret().unwrap().expose();
+    let start = Instant::now();
+    let longest = std::thread::scope(|scope| {
+        let client = || {
+            let mut longest = Duration::ZERO;
+            for _ in 0..ROUNDS {
+                let begun = Instant::now();
+                let session = sessions.open(Some(&cookie));
+                session.increment("added", 1).unwrap();
+                assert_eq!(session.commit().unwrap().status(), Status::Changed);
+                longest = longest.max(begun.elapsed());
+                let begun = Instant::now();
+                let session = sessions.open(Some(&cookie));
+                let counted = session.transaction(|session| {
+                    let number = session.get_as::<u64>("counted")?.unwrap_or_default();
+                    session.set("counted", number + 1)
+                });
+                let _ = counted.unwrap();
+                longest = longest.max(begun.elapsed());
+            }
+            longest
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .max()
+    });
+    let changes = 2 * CLIENTS * ROUNDS;
+    println!(
+        "{changes} changes in {:?}, the longest took {longest:?}",
+        start.elapsed()
+    );
+    let session = sessions.open(Some(&cookie));
+    for key in ["added", "counted"] {
+        assert_eq!(
+            session.get_as::<u64>(key).unwrap(),
+            Some(CLIENTS * ROUNDS),
+            "{key}"
+        );
+    }
+}
+
 #[test]
 fn memory() {
     soak(MemoryStore::new());
+}
+
+#[test]
+fn contention_in_memory() {
+    contend(MemoryStore::new());
 }
 
 #[cfg(feature = "redb")]
@@ -227,4 +284,17 @@ fn redb() {
 #[test]
 fn redis() {
     soak(crate::redis_store::Served::new());
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn contention_in_redb() {
+    let folder = tempfile::tempdir().unwrap();
+    contend(liquid_session::store::RedbStore::open(folder.path().join("sessions.redb")).unwrap());
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn contention_in_redis() {
+    contend(crate::redis_store::Served::new());
 }
