@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Render,
     /// The store can't be reached, or did not answer in time.
     Unavailable,
+    /// The store's answer to a change was lost: the change is not known to be stored.
+    Unconfirmed,
     /// The store has reached its capacity.
     Full,
     /// A stored session is damaged.

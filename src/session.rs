@@ -196,8 +196,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Nothing is stored, except where the message says "not known to be stored". The session answers
-    /// with the same error until [`discard`](Self::discard).
+    /// Nothing is stored, except that an [`Unconfirmed`](crate::ErrorKind::Unconfirmed) change may be.
+    /// The session answers with the same error until [`discard`](Self::discard).
     ///
     /// - [`ErrorKind::Limit`]: the merged session would exceed a limit.
     /// - [`ErrorKind::Value`]: an increment or an append met a value of another type, or the number

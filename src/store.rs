@@ -187,7 +187,8 @@ impl From<&Record> for SessionInfo {
 /// The text of an error names no address, key or value. The cause is its source.
 ///
 /// - [`Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached, or did not answer.
-///   If a change may have been stored even so, the text says that it is "not known to be stored".
+/// - [`Unconfirmed`](crate::ErrorKind::Unconfirmed): the answer to a change was lost. The change is
+///   stored as a whole or not at all.
 /// - [`Full`](crate::ErrorKind::Full): the store has no room.
 /// - [`Corrupt`](crate::ErrorKind::Corrupt), [`NewerForm`](crate::ErrorKind::NewerForm): a record
 ///   can't be read; see [`Record::from_bytes`].

@@ -31,7 +31,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Nothing is stored, except where the message says "not known to be stored".
+    /// Nothing is stored, except that an [`Unconfirmed`](crate::ErrorKind::Unconfirmed) change may be.
     ///
     /// - The error that `render` returns.
     /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached, or the

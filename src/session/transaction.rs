@@ -29,7 +29,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Nothing is stored, except where the message says "not known to be stored".
+    /// Nothing is stored, except that an [`Unconfirmed`](crate::ErrorKind::Unconfirmed) change may be.
     ///
     /// - The error that `work` returns.
     /// - [`ErrorKind::Conflict`]: other requests kept changing what it had read, for ten seconds; or it

@@ -26,11 +26,18 @@ fn find<S: SessionStore + ?Sized>(
     visited: &mut Visited,
     now: Timestamp,
 ) -> Result<Option<Arc<Record>>, Error> {
-    while visited.insert(*key) {
-        match store.load(key, now)? {
+    while !visited.contains(key) {
+        let loaded = store.load(key, now)?;
+        if matches!(loaded, Loaded::Absent) {
+            // It may be the new key of a session that is being renewed just now: another key leads
+            // there then, and it must be looked at again.
+            break;
+        }
+        visited.insert(*key);
+        match loaded {
             Loaded::Found(record) => return Ok(Some(record)),
             Loaded::Moved(forward) => *key = forward.to,
-            Loaded::Absent => return Ok(None),
+            Loaded::Absent => {}
         }
     }
     Ok(None)

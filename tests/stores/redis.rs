@@ -1014,7 +1014,7 @@ fn a_change_that_can_not_be_judged_is_not_known_to_be_stored() {
         after: &after,
     };
     let error = store.swap(&key, swap, now).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Unconfirmed);
     assert!(
         error.to_string().contains("not known to be stored"),
         "{error}"

@@ -135,7 +135,7 @@ impl Failure {
 /// The error for a change whose answer was lost, if nothing tells whether it was made.
 pub(super) fn not_known(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::with_source(
-        ErrorKind::Unavailable,
+        ErrorKind::Unconfirmed,
         "the session store did not confirm the change: it is not known to be stored",
         cause,
     )

@@ -151,7 +151,13 @@ fn pause(millis: u64) {
 fn only(tallies: &[Tally], allowed: &[&str]) {
     for tally in tallies {
         for kind in &tally.kinds {
-            assert!(allowed.contains(&&**kind), "{kind}: {:?}", tally.texts);
+            // A change whose answer was lost with its connection.
+            let lost = kind == "Unconfirmed" && allowed.contains(&"Unavailable");
+            assert!(
+                lost || allowed.contains(&&**kind),
+                "{kind}: {:?}",
+                tally.texts
+            );
         }
         for text in &tally.texts {
             assert!(!text.contains("127.0.0.1"), "an address: {text}");
@@ -344,7 +350,9 @@ fn a_server_that_does_not_answer_holds_no_caller() {
     ]
     .map(|error| error.kind());
     server.signal("CONT");
-    assert_eq!(kinds, [ErrorKind::Unavailable; 5]);
+    // The first was sent on a connection that was open, so the server may do it yet.
+    assert_eq!(kinds[0], ErrorKind::Unconfirmed);
+    assert_eq!(kinds[1..], [ErrorKind::Unavailable; 4]);
     recovered(|| begin(&sessions));
 }
 
