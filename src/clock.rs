@@ -36,13 +36,18 @@ impl Timestamp {
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
-    /// Saturates at [`MAX`](Self::MAX).
+    /// Adds a duration, without its fraction of a millisecond. Saturates.
     fn add(self, after: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(millis_of(after)))
     }
+}
+
+/// Whole milliseconds, without arithmetic in 128 bits: every request counts some.
+pub(crate) const fn millis_of(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000)
+        .saturating_add(duration.subsec_millis() as u64)
 }
 
 impl std::ops::Sub for Timestamp {

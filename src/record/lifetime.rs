@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Record;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis_of};
 use crate::secret::SessionId;
 
 /// A creation or use further in the future was written by a wrong clock, and counts as now.
@@ -85,9 +85,9 @@ impl Record {
     /// once.
     pub fn touch_due(&self, lifetime: &Lifetime, now: Timestamp) -> Option<Touch<'_>> {
         let idle = self.idle_timeout().unwrap_or(lifetime.idle);
-        let interval = (idle / 20).min(LONGEST_INTERVAL);
-        let unused = now - self.last_used;
-        let due = unused > Duration::ZERO && unused >= interval;
+        let interval = (millis_of(idle) / 20).min(millis_of(LONGEST_INTERVAL));
+        let unused = now.as_millis().saturating_sub(self.last_used.as_millis());
+        let due = unused > 0 && unused >= interval;
         (due || self.last_used > now + TOLERANCE).then(|| Touch {
             at: now,
             deadline: lifetime.deadline(self.idle_timeout(), plausible(self.created, now), now),

@@ -148,7 +148,9 @@ impl State {
             Ok(Committed::Stored { key, merged }) => {
                 self.committed(key, id);
                 count(&shared.tally.commits, 1);
-                count(&shared.tally.merges, u64::from(merged));
+                if merged {
+                    count(&shared.tally.merges, 1);
+                }
                 let secret = renewed
                     .filter(|(_, to)| *to == key)
                     .map(|(secret, _)| secret);
@@ -159,7 +161,7 @@ impl State {
             }
             Ok(Committed::Gone) => {
                 shared.tally.gone(Some(id));
-                self.rebase_on(Base::Gone);
+                self.lose(key);
                 self.forget_changes();
                 Ok(Attempt::Done(Outcome::new(Status::Gone)))
             }

@@ -24,11 +24,12 @@ pub(super) struct State {
     pub(super) pending: Pending,
     pub(super) renew: bool,
     pub(super) login: Option<Box<Owner>>,
-    /// The key by which this request last met the session; at first that of the visitor's cookie.
-    cookie: Credential,
+    /// The key by which this request last met the session, or tried to. Boxed, like other rare parts,
+    /// to keep a request small.
+    last_key: Option<Box<StoreKey>>,
     /// The session ID and the user of a signed-in session that this request has met: a logout ends it
     /// also if no key leads to it.
-    signed_in: Option<(SessionId, KString)>,
+    signed_in: Option<Box<(SessionId, KString)>>,
     /// The visitor has a cookie of ours: came with it, or was sent one.
     pub(super) has_cookie: bool,
     /// Two cookies opened sessions: the answer removes the cookie wherever it may be.
@@ -132,15 +133,14 @@ impl Transaction {
 
 impl State {
     pub(super) fn new(base: Base) -> Self {
-        let cookie = match &base {
-            Base::Unopened(credential) => credential.clone(),
-            _ => Credential::None,
-        };
         Self {
-            has_cookie: matches!(cookie, Credential::Secret(_) | Credential::Several(_)),
+            has_cookie: matches!(
+                base,
+                Base::Unopened(Credential::Secret(_) | Credential::Several(_))
+            ),
             planted: false,
             base,
-            cookie,
+            last_key: None,
             signed_in: None,
             pending: Pending::default(),
             renew: false,
@@ -236,7 +236,7 @@ impl State {
                         Some(Base::Absent)
                     } else {
                         let user = record.user().map(KString::from_ref);
-                        self.signed_in = user.map(|user| (record.id(), user));
+                        self.signed_in = user.map(|user| Box::new((record.id(), user)));
                         Some(Base::Loaded(key, record))
                     }
                 }
@@ -251,6 +251,9 @@ impl State {
                 }
                 Err(error) => return Err(self.unavailable(credential, error)),
             };
+            if !matches!(base, Some(Base::Loaded(..))) {
+                self.last_key = Some(Box::new(key));
+            }
             self.rebase_on(match base {
                 Some(base) => base,
                 None if met_before => Base::Gone,
@@ -508,7 +511,7 @@ impl State {
     /// Ends the session that the key leads to. If it leads nowhere, the session that the request had
     /// loaded is ended by its user and session ID.
     fn end_in_store(&self, shared: &Shared) -> Result<Option<Ended>, Error> {
-        let Some(key) = self.key().or_else(|| self.cookie.key()) else {
+        let Some(key) = self.key().or(self.last_key.as_deref().copied()) else {
             return Ok(None);
         };
         let (store, now) = (&*shared.store, shared.now());
@@ -520,7 +523,7 @@ impl State {
         if let Some(ended) = users::end(store, key, now, own)? {
             return Ok(Some(ended));
         }
-        let Some((id, user)) = &self.signed_in else {
+        let Some((id, user)) = self.signed_in.as_deref() else {
             return Ok(None);
         };
         let same = |record: &Record| {
@@ -538,17 +541,22 @@ impl State {
 
     /// Goes on under the key that a commit has stored the session under.
     pub(super) fn go_on(&mut self, key: StoreKey, id: SessionId) {
-        self.cookie = Credential::Key(key);
         if let Some(owner) = self.login.take() {
-            self.signed_in = Some((id, KString::from_ref(&owner.user)));
+            self.signed_in = Some(Box::new((id, KString::from_ref(&owner.user))));
         }
         self.rebase_on(Base::Unopened(Credential::Key(key)));
+    }
+
+    /// The session has ended: a logout still ends what its key leads to.
+    pub(super) fn lose(&mut self, key: StoreKey) {
+        self.last_key = Some(Box::new(key));
+        self.rebase_on(Base::Gone);
     }
 
     fn begin_without(&mut self) {
         self.ended = true;
         self.logouts += 1;
-        self.cookie = Credential::None;
+        self.last_key = None;
         self.signed_in = None;
         self.rebase_on(Base::Absent);
         self.forget_changes();

@@ -446,7 +446,10 @@ mod cluster {
         }
         // What was sent on a connection that was open, the node may do yet.
         let expected = [ErrorKind::Unconfirmed, ErrorKind::Unavailable];
-        assert!(kinds.iter().all(|kind| expected.contains(kind)), "{kinds:?}");
+        assert!(
+            kinds.iter().all(|kind| expected.contains(kind)),
+            "{kinds:?}"
+        );
         until("the store is back", || begin(&sessions).is_ok());
     }
 
