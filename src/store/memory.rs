@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::record::{Change, Record, Touch};
 use crate::secret::{SessionId, StoreKey};
 
-/// Enough that two threads rarely meet, whatever the number of cores.
+/// Enough that two threads rarely meet, on any number of cores.
 const SHARDS: usize = 256;
 
 /// How many sessions a [`MemoryStore`] holds unless told otherwise.

@@ -31,7 +31,7 @@ use crate::{Error, ErrorKind};
 /// - Reading needs no lock, and sees what is committed.
 /// - When the disk is full, a change fails with [`ErrorKind::Full`](crate::ErrorKind::Full), what
 ///   was stored stays readable, and changes go through again as soon as there is room.
-/// - When the file is removed or replaced while it is open (Unix), whatever writes fails with
+/// - When the file is removed or replaced while it is open (Unix), writes fail with
 ///   [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable).
 /// - At most 64 MiB of the file are kept in memory.
 /// - Expired sessions go when [`sweep`](SessionStore::sweep) is called; call it every minute or so.

@@ -66,8 +66,8 @@ const LATEST: u64 = (1 << 48) - 1;
 /// may drop the index of a user's sessions, so that a revocation misses them. With feature
 /// `tracing`, an event reports a policy that evicts any key.
 ///
-/// The server sees a hash of the secret, never the secret: nobody opens a session with a dump or a
-/// `MONITOR`. What a session holds is there in the clear.
+/// The server sees a hash of the secret, never the secret: neither a dump nor `MONITOR` opens a session.
+/// The values of a session are stored in the clear.
 ///
 /// # Rights
 ///

@@ -44,7 +44,7 @@ fn find<S: SessionStore + ?Sized>(
 }
 
 /// Ends the session that a key leads to, if the record is `wanted`; one that can't be read is ended
-/// whatever it is. `None` if there is no such session.
+/// in any case. `None` if there is no such session.
 pub(crate) fn end<S: SessionStore + ?Sized>(
     store: &S,
     key: StoreKey,

@@ -136,7 +136,7 @@ impl RedisStoreBuilder {
     }
 
     /// Trusts this certificate, in PEM form, instead of those that the system trusts. For servers
-    /// with a certificate of one's own making, reached over `rediss://`.
+    /// with a self-signed certificate, reached over `rediss://`.
     ///
     /// ```no_run
     /// # use liquid_session::store::RedisStore;

@@ -47,7 +47,7 @@ fn server(settings: &ConnectionInfo, timeout: Duration) -> Result<Connection, Re
     Ok(connection)
 }
 
-/// The same settings for another address.
+/// These settings with another address.
 pub(super) fn at(settings: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
     let host = host.to_owned();
     let address = match settings.addr() {

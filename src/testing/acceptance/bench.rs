@@ -46,7 +46,7 @@ impl Bench {
         })
     }
 
-    /// The same store with other settings, as after a restart.
+    /// This store with other settings, as after a restart.
     pub(super) fn limited(
         &self,
         settings: impl FnOnce(SessionConfigBuilder) -> SessionConfigBuilder,

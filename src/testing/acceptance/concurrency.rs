@@ -158,7 +158,7 @@ fn a_taken_key_can_be_written_again(fresh: Fresh<'_>) -> Checked {
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
     one.take("flash")?;
     one.set("a", "a")?;
-    // Somebody else's message comes between the take and the commit: it is not this request's.
+    // Another request's message comes between the take and the commit.
     two.set("flash", "other")?;
     let _ = two.commit()?;
     let _ = one.commit()?;
@@ -204,7 +204,7 @@ fn take_is_exact_beside_an_append(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-/// Every item goes to one request, whoever appends and takes.
+/// Every item goes to one request.
 fn take_is_exact_beside_an_increment(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("n", 5)])?;

@@ -475,7 +475,7 @@ fn a_refused_change_leaves_the_renewed_session(fresh: Fresh<'_>) -> Checked {
     let before = bench.record(&new)?;
     expect_error(slow.commit(), ErrorKind::Value);
     assert_eq!(bench.record(&new)?, before);
-    // The same for what a change expects.
+    // A change that expects something conflicts in the same way.
     let change = bench.change().expect("n", None).set("a", &1.into());
     assert_eq!(bench.commit(&old, &change)?, Committed::Conflict);
     assert_eq!(bench.record(&new)?, before);

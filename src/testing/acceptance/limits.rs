@@ -53,7 +53,7 @@ fn a_full_session_is_written_anew(fresh: Fresh<'_>) -> Checked {
     bench.expect(&cookie, &[("a", old), ("b", old), ("c", old), ("d", old)])
 }
 
-/// The same for what was staged before a transaction that has to run again.
+/// A full session is written anew also where a transaction that follows has to run again.
 fn a_full_session_is_written_anew_beside_a_transaction(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::with(fresh, |config| config.max_bytes(28).max_keys(4))?;
     let old = "12345";
@@ -116,7 +116,7 @@ fn a_session_over_its_limits_may_shrink_and_not_grow(fresh: Fresh<'_>) -> Checke
     // (1 + 21) + (1 + 1) + (1 + 2)
     assert_eq!(bench.record(&cookie)?.size(), 27);
 
-    // What fits a request and no longer the session as it is by then.
+    // A change that fits the loaded session, and not the current one.
     let (one, two) = (bench.open(&cookie), bench.open(&cookie));
     one.remove("a")?;
     one.remove("n")?;

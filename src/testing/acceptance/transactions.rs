@@ -151,7 +151,7 @@ fn a_conflict_in_a_renewal_leaves_the_old_secret_alive(fresh: Fresh<'_>) -> Chec
     assert_eq!(bench.list("u1")?, []);
     assert_eq!(bench.count()?, 1);
     bench.expect(&old, &[("a", 2)])?;
-    // The second attempt moves the session as it is by then.
+    // The second attempt moves the session in its current state.
     let mut attempts = 0;
     let (_, outcome) = bench.open(&old).transaction(|session| {
         attempts += 1;
@@ -185,8 +185,8 @@ fn an_ended_session_is_gone(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
-/// What a request took before its transaction is out of the store already; a value that somebody
-/// else puts there since is not this request's to remove, also when the transaction runs again.
+/// A value that was taken before a transaction has left the store already. A value that another request
+/// stores since is not removed, also when the transaction runs again.
 fn what_was_taken_before_is_not_removed_again(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     let cookie = bench.begin(&[("flash", 1), ("n", 1)])?;
