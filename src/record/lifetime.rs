@@ -85,9 +85,9 @@ impl Record {
     /// once.
     pub fn touch_due(&self, lifetime: &Lifetime, now: Timestamp) -> Option<Touch<'_>> {
         let idle = self.idle_timeout().unwrap_or(lifetime.idle);
-        let interval = (millis_of(idle) / 20).min(millis_of(LONGEST_INTERVAL));
         let unused = now.as_millis().saturating_sub(self.last_used.as_millis());
-        let due = unused > 0 && unused >= interval;
+        let twentieth = unused.saturating_mul(20) >= millis_of(idle);
+        let due = unused > 0 && (twentieth || unused >= millis_of(LONGEST_INTERVAL));
         (due || self.last_used > now + TOLERANCE).then(|| Touch {
             at: now,
             deadline: lifetime.deadline(self.idle_timeout(), plausible(self.created, now), now),
