@@ -35,7 +35,16 @@ fn render(source: &str) -> Result<String, String> {
 /// double.
 fn is_bounded(source: &str) -> bool {
     let count = |word: &str| source.matches(word).count();
-    let doubles = ["append", "prepend", "concat", "replace", "join", "array_add", "newline", "escape"];
+    let doubles = [
+        "append",
+        "prepend",
+        "concat",
+        "replace",
+        "join",
+        "array_add",
+        "newline",
+        "escape",
+    ];
     count("..") == 0
         && count("for") + count("tablerow") <= 2
         && doubles.iter().map(|word| count(word)).sum::<usize>() <= 6
@@ -48,12 +57,20 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     };
     if let Err(error) = parser().parse(&translate(source)) {
         let shown = error.to_string();
-        let place = shown.split_once("--> ").and_then(|(_, place)| place.split_once(':'));
+        let place = shown
+            .split_once("--> ")
+            .and_then(|(_, place)| place.split_once(':'));
         let (line, _) = place.expect("an error of the source has a place");
         let line: usize = line.parse().expect("a line is a number");
-        assert!((1..=source.matches('\n').count() + 1).contains(&line), "{shown}");
+        assert!(
+            (1..=source.matches('\n').count() + 1).contains(&line),
+            "{shown}"
+        );
         // Unless the author wrote it.
-        assert!(source.contains("__dialect") || !shown.contains("__dialect"), "{shown}");
+        assert!(
+            source.contains("__dialect") || !shown.contains("__dialect"),
+            "{shown}"
+        );
         return Corpus::Keep;
     }
     if !source.contains("{{") && !source.contains("{%") {
@@ -67,9 +84,17 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     };
     // Text in front is printed in front, and a note behind changes nothing; `-` removes white space
     // only, and no letter.
-    assert_eq!(render(&format!("A{source}")), Ok(format!("A{printed}")), "{source}");
+    assert_eq!(
+        render(&format!("A{source}")),
+        Ok(format!("A{printed}")),
+        "{source}"
+    );
     if !source.ends_with('{') {
-        assert_eq!(render(&format!("{source}{{% # note %}}")), Ok(printed), "{source}");
+        assert_eq!(
+            render(&format!("{source}{{% # note %}}")),
+            Ok(printed),
+            "{source}"
+        );
     }
     Corpus::Keep
 });
