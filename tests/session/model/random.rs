@@ -88,3 +88,31 @@ proptest! {
         scene.finish();
     }
 }
+
+/// What proptest found: a removal that a failed transaction restores stays a change.
+#[test]
+fn a_failed_transaction_keeps_a_removal_of_what_was_only_pending() {
+    let mut scene = Scene::new();
+    let first = scene.open(None);
+    scene.step(first, &Op::Set("a", 1.into()));
+    scene.step(first, &Op::Commit);
+    let b = scene.open(Some(0));
+    let c = scene.open(Some(0));
+    scene.step(b, &Op::Get("a"));
+    scene.step(b, &Op::Transaction(vec![Op::Renew], None));
+    scene.step(c, &Op::Append("b", 0.into()));
+    scene.step(c, &Op::Take("b"));
+    scene.step(
+        c,
+        &Op::Transaction(
+            vec![
+                Op::Get("a"),
+                Op::Increment("b", 2),
+                Op::Set("list", "text".into()),
+                Op::Increment("list", 2),
+            ],
+            Some(("b", 0.into())),
+        ),
+    );
+    scene.finish();
+}

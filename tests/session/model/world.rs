@@ -624,7 +624,7 @@ impl Handle {
     }
 
     /// Does again over the present record what was staged over an older one: a number to add to may
-    /// be a text by now, and then all of it is dropped; a key to remove may be absent.
+    /// be a text by now, and then all of it is dropped. A removal stays one where the key is absent.
     fn lay(&mut self, log: &[Did]) -> bool {
         let done = self.redo_all(log);
         if !done {
@@ -635,10 +635,7 @@ impl Handle {
 
     fn redo_all(&mut self, log: &[Did]) -> bool {
         self.log.clear();
-        log.iter().all(|did| {
-            let nothing = matches!(did, Did::Remove(key) if !self.view().contains_key(*key));
-            nothing || self.try_to(did.clone())
-        })
+        log.iter().all(|did| self.try_to(did.clone()))
     }
 
     /// Returns to what was staged before a transaction; a logout since then drops all of it.
