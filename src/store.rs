@@ -6,6 +6,9 @@
 //! The guide's page [stores](crate::guide::stores) helps to choose one.
 
 mod commit;
+#[cfg(feature = "redis")]
+#[allow(dead_code, reason = "for stores with an async client")]
+mod driver;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
@@ -13,6 +16,7 @@ mod redb;
 mod redis;
 pub(crate) mod users;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 pub use memory::MemoryStore;
@@ -177,7 +181,8 @@ impl From<&Record> for SessionInfo {
 /// is added before the record is stored, or in one step with it. Lines may name sessions that have
 /// ended.
 ///
-/// The trait is synchronous, because rendering is. Async code moves calls to a blocking thread if
+/// The trait is synchronous, because rendering is. Async code awaits the store's
+/// [async face](Self::as_async). Where there is none, it moves calls to a blocking thread if
 /// [`may_block`](Self::may_block) returns `true`.
 ///
 /// `Arc<S>` and `Box<S>` are stores too, also with `S = dyn SessionStore`.
@@ -238,6 +243,11 @@ pub trait SessionStore: Send + Sync + 'static {
         true
     }
 
+    /// Returns the async face of the store, if its client is async.
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        None
+    }
+
     /// Returns whether the store removes expired records by itself. [`sweep`](Self::sweep) may then
     /// find none.
     fn expires_by_itself(&self) -> bool {
@@ -258,7 +268,90 @@ pub trait SessionStore: Send + Sync + 'static {
         loaded: Option<Arc<Record>>,
         now: Timestamp,
     ) -> Result<Committed, Error> {
-        commit::by_swapping(self, key, change, loaded, now)
+        commit::ready(commit::by_swapping(
+            Face::Blocking(self),
+            key,
+            change,
+            loaded,
+            now,
+        ))
+    }
+}
+
+/// What an [`AsyncStore`] returns.
+pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 's>>;
+
+/// The async face of a store: the calls that a request waits for, without a blocking thread.
+///
+/// The promises, the arguments and the errors are those of the methods of [`SessionStore`] with these
+/// names. Dropping a future may leave its step done or not done, but never half done.
+pub trait AsyncStore: Send + Sync {
+    /// Returns what is stored under a key.
+    fn load<'s>(&'s self, key: &'s StoreKey, now: Timestamp) -> StoreFuture<'s, Loaded>;
+
+    /// Takes one atomic step on one key, and updates the user's index.
+    fn swap<'s>(
+        &'s self,
+        key: &'s StoreKey,
+        swap: Swap<'s>,
+        now: Timestamp,
+    ) -> StoreFuture<'s, Swapped>;
+
+    /// Records a use.
+    fn touch<'s>(&'s self, key: &'s StoreKey, touch: &'s Touch<'s>) -> StoreFuture<'s, ()>;
+}
+
+/// One of the two faces of a store. A function over a `Face` is written once, for both: over the
+/// blocking one its future is ready at the first poll.
+pub(crate) enum Face<'s, S: ?Sized = dyn SessionStore> {
+    Blocking(&'s S),
+    #[allow(dead_code, reason = "for stores with an async client")]
+    Async(&'s dyn AsyncStore),
+}
+
+impl<S: SessionStore + ?Sized> Face<'_, S> {
+    pub(crate) async fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
+        match self {
+            Self::Blocking(store) => store.load(key, now),
+            Self::Async(store) => store.load(key, now).await,
+        }
+    }
+
+    pub(crate) async fn swap(
+        &self,
+        key: &StoreKey,
+        swap: Swap<'_>,
+        now: Timestamp,
+    ) -> Result<Swapped, Error> {
+        match self {
+            Self::Blocking(store) => store.swap(key, swap, now),
+            Self::Async(store) => store.swap(key, swap, now).await,
+        }
+    }
+
+    #[allow(dead_code, reason = "for stores with an async client")]
+    pub(crate) async fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        match self {
+            Self::Blocking(store) => store.touch(key, touch),
+            Self::Async(store) => store.touch(key, touch).await,
+        }
+    }
+
+    /// Merges a change. A blocking store may do so under its own lock.
+    #[allow(dead_code, reason = "for stores with an async client")]
+    pub(crate) async fn commit(
+        &self,
+        key: &StoreKey,
+        change: &Change,
+        loaded: Option<Arc<Record>>,
+        now: Timestamp,
+    ) -> Result<Committed, Error> {
+        match *self {
+            Self::Blocking(store) => store.commit(key, change, loaded, now),
+            Self::Async(store) => {
+                commit::by_swapping(Face::<S>::Async(store), key, change, loaded, now).await
+            }
+        }
     }
 }
 
@@ -299,6 +392,10 @@ macro_rules! forward_to_pointee {
 
             fn may_block(&self) -> bool {
                 (**self).may_block()
+            }
+
+            fn as_async(&self) -> Option<&dyn AsyncStore> {
+                (**self).as_async()
             }
 
             fn expires_by_itself(&self) -> bool {

@@ -1,8 +1,10 @@
 //! A commit for stores that swap.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use super::{Committed, Forward, Loaded, SessionStore, Swap, Swapped};
+use super::{Committed, Face, Forward, Loaded, SessionStore, Swap, Swapped};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::record::{Change, Record};
@@ -11,15 +13,23 @@ use crate::secret::StoreKey;
 /// How often a commit meets another version before it asks its caller to wait.
 const ATTEMPTS: u32 = 3;
 
-pub(super) fn by_swapping<S: SessionStore + ?Sized>(
-    store: &S,
+/// Returns the result of a future that waits for nothing, as over a blocking store.
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("a blocking store returns when it is ready"),
+    }
+}
+
+pub(super) async fn by_swapping<S: SessionStore + ?Sized>(
+    store: Face<'_, S>,
     key: &StoreKey,
     change: &Change,
     mut current: Option<Arc<Record>>,
     now: Timestamp,
 ) -> Result<Committed, Error> {
     if let Some(record) = change.created(now)? {
-        return match store.swap(key, Swap::Create(&record), now)? {
+        return match store.swap(key, Swap::Create(&record), now).await? {
             Swapped::Done => Ok(Committed::Stored {
                 key: *key,
                 merged: false,
@@ -32,7 +42,7 @@ pub(super) fn by_swapping<S: SessionStore + ?Sized>(
     while attempts < ATTEMPTS {
         let before = match current.take() {
             Some(record) => record,
-            None => match store.load(&key, now)? {
+            None => match store.load(&key, now).await? {
                 Loaded::Found(record) => record,
                 Loaded::Moved(forward) if change.follows(&forward) => {
                     (key, followed) = (forward.to, true);
@@ -57,7 +67,7 @@ pub(super) fn by_swapping<S: SessionStore + ?Sized>(
                 after: &after,
             },
         };
-        match store.swap(&key, swap, now)? {
+        match store.swap(&key, swap, now).await? {
             Swapped::Done => {
                 return Ok(Committed::Stored {
                     key: to.unwrap_or(key),
