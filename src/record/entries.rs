@@ -46,6 +46,9 @@ impl Deref for New<'_> {
     }
 }
 
+/// The tag of no type of value.
+const DAMAGED: u8 = b'!';
+
 #[derive(PartialEq, Eq)]
 pub(crate) struct Entries(Block);
 
@@ -166,7 +169,35 @@ impl Entries {
         Self(block)
     }
 
-    /// Reads a block, and checks all of it except the values, which are checked when they are read.
+    /// Returns how many entries the block at the front of these bytes says it has.
+    pub(super) fn count_in(bytes: &[u8]) -> Option<usize> {
+        let (width, rest) = bytes.split_first()?;
+        match width {
+            2 => Some(u16::from_le_bytes(*rest.first_chunk()?).into()),
+            4 => usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok(),
+            _ => None,
+        }
+    }
+
+    /// Makes the values unreadable that are not `sound`: a changed bit may have left a valid one.
+    pub(super) fn damage_unless(&mut self, sound: impl Fn(usize, &[u8]) -> bool) {
+        for index in 0..self.len() {
+            let value = self.layout().value(index);
+            let value = &mut self.0[value];
+            if !sound(index, value)
+                && let Some(tag) = value.first_mut()
+            {
+                *tag = DAMAGED;
+            }
+        }
+    }
+
+    /// Returns the count and the start of each entry.
+    pub(super) fn index(&self) -> &[u8] {
+        &self.0[..self.layout().first]
+    }
+
+    /// Reads a block, and checks all of it except the values.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let width = match bytes.first()? {
             2 => 2,

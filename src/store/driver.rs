@@ -21,10 +21,12 @@ impl Driver {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // An error: the sender is dropped.
-            let _ = runtime.block_on(ended);
-        })?;
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                // An error: the sender is dropped.
+                let _ = runtime.block_on(ended);
+            })?;
         Ok(Self { handle, _end: end })
     }
 

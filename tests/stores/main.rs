@@ -11,6 +11,8 @@ mod redis_store;
 
 #[cfg(feature = "testing")]
 mod acceptance;
+#[cfg(any(feature = "redb", feature = "redis"))]
+mod damage;
 mod linear;
 mod records;
 #[cfg(feature = "redb")]

@@ -1,6 +1,7 @@
 //! What is particular to the store on Redis. What every store must do is in the acceptance suite.
 #![allow(unused_must_use, reason = "most commits send no cookie")]
 
+mod bytes;
 mod faults;
 mod nodes;
 #[cfg(feature = "redis-tls")]
@@ -98,7 +99,7 @@ fn names(server: &RedisServer) -> Vec<Vec<u8>> {
     server.ask(&["KEYS", "*"])
 }
 
-fn bytes(server: &RedisServer, key: &StoreKey) -> Option<Vec<u8>> {
+fn stored_bytes(server: &RedisServer, key: &StoreKey) -> Option<Vec<u8>> {
     ask(server, redis::cmd("GET").arg(name(key)))
 }
 
@@ -532,7 +533,7 @@ fn records_and_forwards_are_strings_of_one_slot_that_expire() {
         store.swap(&first, Swap::Create(&before), now).unwrap(),
         Swapped::Done
     );
-    assert_eq!(bytes(&server, &first).unwrap(), before.to_bytes());
+    assert_eq!(stored_bytes(&server, &first).unwrap(), before.to_bytes());
     let day = DAY.as_millis() as i64;
     assert!((day - 60_000..=day).contains(&left(&server, &name(&first))));
 
@@ -554,7 +555,7 @@ fn records_and_forwards_are_strings_of_one_slot_that_expire() {
         Loaded::Found(Arc::new(after.clone()))
     );
     assert!((1..=60_000).contains(&left(&server, &name(&first))));
-    assert_eq!(bytes(&server, &first).unwrap()[0], 0);
+    assert_eq!(stored_bytes(&server, &first).unwrap()[0], 0);
     // What began before the renewal is told where the session is.
     let late = changed(&before, &change().set("b", &1.into()), now);
     for swap in [
@@ -657,7 +658,7 @@ fn a_touch_does_what_a_record_says() {
                     if deadline > now {
                         expected.touch(&touch);
                     }
-                    let found = bytes(&server, &key);
+                    let found = stored_bytes(&server, &key);
                     let ended = touch.deadline <= touch.at && found.is_none();
                     assert!(
                         ended || found == Some(expected.to_bytes()),
@@ -678,7 +679,7 @@ fn a_touch_does_what_a_record_says() {
             put(&server, &key, other);
         }
         store.touch(&key, &touch).unwrap();
-        assert_eq!(bytes(&server, &key).unwrap_or_default(), other);
+        assert_eq!(stored_bytes(&server, &key).unwrap_or_default(), other);
     }
 }
 
@@ -948,7 +949,7 @@ fn a_change_whose_answer_is_lost_is_made_once() {
         assert_eq!(proxy.cut.load(Ordering::SeqCst), 0);
     };
     cut(Swap::Create(&before), &old);
-    assert_eq!(bytes(&server, &old).unwrap(), before.to_bytes());
+    assert_eq!(stored_bytes(&server, &old).unwrap(), before.to_bytes());
     // The script is not known yet: the first answer says so. Then it is.
     for number in 0..2 {
         let Loaded::Found(before) = store.load(&old, now).unwrap() else {
@@ -962,7 +963,7 @@ fn a_change_whose_answer_is_lost_is_made_once() {
             },
             &old,
         );
-        assert_eq!(bytes(&server, &old).unwrap(), after.to_bytes());
+        assert_eq!(stored_bytes(&server, &old).unwrap(), after.to_bytes());
         assert_eq!(after.get("n").unwrap(), Some((number + 1).into()));
     }
     let Loaded::Found(before) = store.load(&old, now).unwrap() else {
@@ -1020,7 +1021,7 @@ fn a_change_that_can_not_be_judged_is_not_known_to_be_stored() {
         "{error}"
     );
     assert_eq!(
-        bytes(&server, &key).unwrap(),
+        stored_bytes(&server, &key).unwrap(),
         rival.to_bytes(),
         "nothing was done twice"
     );
