@@ -15,5 +15,6 @@ mod damage;
 #[cfg(feature = "tracing")]
 mod events;
 mod model;
+mod revocation;
 mod security;
 mod sensitive;

@@ -46,8 +46,8 @@ impl Damaging {
         }
         match damage {
             Damage::None => return Ok(record),
-            // No text ends like that.
-            Damage::Value => *bytes.last_mut().unwrap() = 0xff,
+            // The end is the checksum of the last value.
+            Damage::Value => *bytes.last_mut().unwrap() ^= 1,
             Damage::Record => bytes.truncate(20),
             Damage::NewerForm => bytes[0] = 9,
         }
