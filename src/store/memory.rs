@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -12,18 +12,23 @@ use crate::error::{Error, ErrorKind};
 use crate::record::{Change, Record, Touch};
 use crate::secret::{SessionId, StoreKey};
 
-/// Enough that two threads rarely meet, on any number of cores.
-const SHARDS: usize = 256;
+/// Enough that two threads rarely meet, on any number of cores. A small store has fewer: half-empty
+/// tables would take more memory than its sessions.
+const MAX_SHARDS: usize = 256;
+const SESSIONS_PER_SHARD: usize = 64;
 
 /// How many sessions a [`MemoryStore`] holds unless told otherwise.
 const CAPACITY: usize = 1_000_000;
+
+/// How many expired sessions a full store removes at once.
+const ROOM: usize = 256;
 
 /// How many forwards lead to one session; the oldest goes first.
 const MAX_FORWARDS: usize = 8;
 
 /// Sessions in the memory of this process. They end with it.
 ///
-/// - Every call takes one short lock of one of 256 shards; nothing else is shared between requests.
+/// - Every call takes one short lock, of one of up to 256 shards; nothing else is shared between requests.
 /// - It holds a million sessions, or as many as [`with_capacity`](Self::with_capacity) says. When it
 ///   is full, expired sessions make room; if there are none, a new session is refused with
 ///   [`ErrorKind::Full`], and the others stay: if a new session could push out an old one, a robot
@@ -42,7 +47,7 @@ const MAX_FORWARDS: usize = 8;
 pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
     /// Taken after the lock of a shard, never before it.
-    users: Mutex<HashMap<Box<str>, HashMap<SessionId, StoreKey>>>,
+    users: Mutex<BTreeMap<(Box<str>, SessionId), StoreKey>>,
     held: AtomicUsize,
     capacity: usize,
     /// No record expires before this moment, in milliseconds.
@@ -140,8 +145,11 @@ impl MemoryStore {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn with_capacity(sessions: usize) -> Self {
+        let shards = (sessions / SESSIONS_PER_SHARD)
+            .next_power_of_two()
+            .min(MAX_SHARDS);
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
             users: Mutex::default(),
             held: AtomicUsize::new(0),
             capacity: sessions,
@@ -161,7 +169,8 @@ impl MemoryStore {
 
     /// All keys of one session are in one shard.
     fn shard(&self, key: &StoreKey) -> MutexGuard<'_, Shard> {
-        self.shards[usize::from(key.shard()[0])].lock()
+        // The number of shards is a power of two.
+        self.shards[usize::from(key.shard()[0]) & (self.shards.len() - 1)].lock()
     }
 
     fn reserve(&self) -> bool {
@@ -182,7 +191,7 @@ impl MemoryStore {
 
     fn create(&self, key: &StoreKey, record: Record, now: Timestamp) -> Result<(), Error> {
         // Before the lock of the shard: to make room takes the locks of others.
-        let room = self.reserve() || (self.sweep_expired(now, SHARDS) > 0 && self.reserve());
+        let room = self.reserve() || (self.sweep_expired(now, ROOM) > 0 && self.reserve());
         if !room {
             return Err(Error::new(
                 ErrorKind::Full,
@@ -210,6 +219,8 @@ impl MemoryStore {
         if trail.len() == MAX_FORWARDS {
             remove(shard, &trail.remove(0));
         }
+        // Most sessions are renewed once.
+        trail.reserve_exact(1);
         trail.push(*from);
         self.reindex(&before, &after, forward.to);
         self.expires_at(after.deadline());
@@ -242,26 +253,13 @@ impl MemoryStore {
 
     fn index(&self, record: &Record, key: StoreKey) {
         let Some(user) = record.user() else { return };
-        let mut users = self.users.lock();
-        match users.get_mut(user) {
-            Some(sessions) => {
-                sessions.insert(record.id(), key);
-            }
-            None => {
-                users.insert(user.into(), HashMap::from([(record.id(), key)]));
-            }
-        }
+        let line = (user.into(), record.id());
+        self.users.lock().insert(line, key);
     }
 
     fn unindex(&self, record: &Record) {
         let Some(user) = record.user() else { return };
-        let mut users = self.users.lock();
-        if let Some(sessions) = users.get_mut(user) {
-            sessions.remove(&record.id());
-            if sessions.is_empty() {
-                users.remove(user);
-            }
-        }
+        self.users.lock().remove(&(user.into(), record.id()));
     }
 
     /// Removes at most `max` expired sessions, one shard after the other.
@@ -422,10 +420,13 @@ impl SessionStore for MemoryStore {
     }
 
     fn user_index(&self, user: &str, _: Timestamp) -> Result<Vec<IndexLine>, Error> {
-        let users = self.users.lock();
-        let sessions = users.get(user).into_iter().flatten();
-        Ok(sessions
-            .map(|(id, key)| IndexLine { id: *id, key: *key })
+        let first = (user.into(), SessionId::from_bytes([0; 16]));
+        Ok(self
+            .users
+            .lock()
+            .range(first..)
+            .take_while(|((of, _), _)| **of == *user)
+            .map(|((_, id), key)| IndexLine { id: *id, key: *key })
             .collect())
     }
 
