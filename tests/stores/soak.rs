@@ -5,17 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use liquid_session::store::SessionStore;
+use liquid_session::clock::{Clock as _, SystemClock};
+use liquid_session::store::{Revoke, SessionStore};
 use liquid_session::{Error, MemoryStore, Session, SessionConfig, Sessions, Status};
 
 const THREADS: usize = 16;
 const SESSIONS: usize = 50;
 const TIME: Duration = Duration::from_secs(10);
 
-/// One session from its creation to its logout, and what was acknowledged of it.
+/// One session from its creation to its end, and what was acknowledged of it.
 struct Life {
     number: usize,
-    cookie: RwLock<String>,
+    /// The only session of this user.
+    user: String,
+    /// All that it ever had, the present one last.
+    cookies: RwLock<Vec<String>>,
     added: AtomicU64,
     counted: AtomicU64,
     appended: AtomicU64,
@@ -30,7 +34,8 @@ impl Life {
         let cookie = session.commit().unwrap().secret().unwrap().expose();
         Arc::new(Self {
             number,
-            cookie: RwLock::new(cookie),
+            user: format!("user of {}", session.id().unwrap().unwrap()),
+            cookies: RwLock::new(vec![cookie]),
             added: AtomicU64::new(0),
             counted: AtomicU64::new(0),
             appended: AtomicU64::new(0),
@@ -38,9 +43,9 @@ impl Life {
         })
     }
 
-    /// The session by its present cookie; `None` if somebody renews or ends it right now.
+    /// The session by its present cookie; `None` if somebody moves or ends it right now.
     fn open(&self, sessions: &Sessions) -> Option<Session> {
-        let session = sessions.open(Some(&self.cookie.read().unwrap()));
+        let session = sessions.open(self.cookies.read().unwrap().last().map(|c| &**c));
         let number = session.get_as::<usize>("number").unwrap()?;
         assert_eq!(number, self.number, "somebody else's data");
         Some(session)
@@ -50,8 +55,8 @@ impl Life {
 struct Soak {
     sessions: Sessions,
     lives: Vec<RwLock<Arc<Life>>>,
-    /// Cookies that opened a session once and must never again.
-    dead: Mutex<Vec<String>>,
+    /// Sessions whose end was acknowledged: no cookie opens them ever again.
+    ended: Mutex<Vec<Arc<Life>>>,
     acknowledged: AtomicU64,
 }
 
@@ -104,28 +109,32 @@ impl Soak {
                     }
                 }
             }
-            35 => {
-                // One renewal at a time, so that the checker knows the cookie that counts.
-                let mut cookie = life.cookie.write().unwrap();
-                let session = self.sessions.open(Some(&*cookie));
+            35 | 36 => {
+                // One move at a time, so that the checker knows the present cookie.
+                let mut cookies = life.cookies.write().unwrap();
+                let session = self.sessions.open(cookies.last().map(|cookie| &**cookie));
                 if session.contains("number")? {
-                    session.renew()?;
-                    let outcome = session.commit()?;
-                    let renewed = outcome.secret().map(|secret| secret.expose());
-                    if let Some(renewed) = renewed {
-                        let old = std::mem::replace(&mut *cookie, renewed);
-                        self.dead.lock().unwrap().push(old);
+                    if random.is_multiple_of(2) {
+                        session.renew()?;
+                    } else {
+                        session.login(life.user.as_str())?;
                     }
+                    let outcome = session.commit()?;
+                    cookies.extend(outcome.secret().map(|secret| secret.expose()));
                 }
             }
-            36 => {
+            // These meet moves on their way.
+            37 => {
+                let ends = if random.is_multiple_of(2) {
+                    session.logout()?;
+                    true
+                } else {
+                    self.sessions.revoke(&life.user, Revoke::All)? > 0
+                };
                 let mut slot = slot.write().unwrap();
-                if Arc::ptr_eq(&slot, &life) {
-                    // No renewal meanwhile: it would move the session out of the way.
-                    let mut cookie = life.cookie.write().unwrap();
-                    self.sessions.open(Some(&*cookie)).logout()?;
-                    self.dead.lock().unwrap().push(std::mem::take(&mut *cookie));
+                if ends && Arc::ptr_eq(&slot, &life) {
                     *slot = Life::begin(&self.sessions, life.number);
+                    self.ended.lock().unwrap().push(life);
                 }
             }
             _ => {
@@ -166,18 +175,38 @@ impl Soak {
                 lost += acknowledged.abs_diff(there);
             }
         }
-        let dead = self.dead.lock().unwrap();
-        let revived = dead
-            .iter()
-            .filter(|cookie| self.sessions.open(Some(cookie)).contains("number").unwrap())
-            .count();
+        let ended = self.ended.lock().unwrap();
+        let (mut dead, mut revived) = (0, 0);
+        let mut count = |cookies: &[String]| {
+            for cookie in cookies {
+                dead += 1;
+                let session = self.sessions.open(Some(cookie));
+                revived += usize::from(session.contains("number").unwrap());
+            }
+        };
+        for life in &*ended {
+            count(&life.cookies.read().unwrap());
+        }
+        for life in &self.lives {
+            let life = life.read().unwrap();
+            let cookies = life.cookies.read().unwrap();
+            let (_present, former) = cookies.split_last().unwrap();
+            count(former);
+        }
+        let mut alive = 0;
+        let visit = &mut |_: &_, _: &_| {
+            alive += 1;
+            true
+        };
+        let now = SystemClock.now();
+        self.sessions.store().scan(now, visit).unwrap();
         println!(
-            "acknowledged {} in all, found {found} in the {SESSIONS} sessions that are left, lost {lost}; {} dead secrets, revived {revived}",
+            "acknowledged {} in all, found {found} in the {SESSIONS} sessions that are left, lost {lost}; {} sessions ended, {dead} dead secrets, revived {revived}, alive {alive}",
             self.acknowledged.load(SeqCst),
-            dead.len(),
+            ended.len(),
         );
-        assert_eq!((lost, revived), (0, 0));
-        assert!(found > 0 && !dead.is_empty());
+        assert_eq!((lost, revived, alive), (0, 0, SESSIONS));
+        assert!(found > 0 && !ended.is_empty());
     }
 }
 
@@ -189,7 +218,7 @@ fn soak(store: impl SessionStore) {
             .map(|number| RwLock::new(Life::begin(&sessions, number)))
             .collect(),
         sessions,
-        dead: Mutex::default(),
+        ended: Mutex::default(),
         acknowledged: AtomicU64::new(0),
     };
     let start = Instant::now();
