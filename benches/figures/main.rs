@@ -30,7 +30,6 @@ fn main() {
     held::threads(&mut table);
     held::million(&mut table);
     redb::run(&mut table);
-    redis::run(&mut table);
     site::run(&mut table);
     table.print();
 }

@@ -18,6 +18,10 @@ pub(crate) fn is_child() -> bool {
     let Ok(work) = std::env::var(CHILD) else {
         return false;
     };
+    if let Some(site) = work.strip_prefix("site ") {
+        site::serve(site);
+        return true;
+    }
     let mut words = work.split_whitespace();
     let (what, times) = (
         words.next().unwrap(),
@@ -38,8 +42,6 @@ pub(crate) fn is_child() -> bool {
         }
         "ours-memory" => hold_ours(times),
         "peer-memory" => hold_peers(times),
-        "ours-site" => site::serve(true),
-        "peer-site" => site::serve(false),
         other => panic!("no such work: {other}"),
     }
     true
