@@ -8,9 +8,11 @@
 //! | [dialect] | Liquid as platformOS and Shopify write it |
 //! | [laziness] | the store calls of a request |
 //! | [merging] | parallel requests, and transactions |
+//! | [patterns] | carts, forms, messages, counters: templates for common tasks |
 //! | [stores] | choosing a store, sweeping, failures, backups, writing a store |
 //! | [http] | axum, cookies, caches, the order of layers, HTTPS, other frameworks |
 //! | [testing] | scenario files, time, stores |
+//! | [advanced] | encrypted values, moving to another store, large sites, several applications |
 //! | [defaults] | each default, with its source |
 //! | [scope] | what this crate does, and what it leaves to others |
 //! | [compatibility] | differences from platformOS |
@@ -52,9 +54,11 @@ pages! {
     dialect = "dialect.md" if "dialect";
     laziness = "laziness.md";
     merging = "merging.md";
+    patterns = "patterns.md";
     stores = "stores.md";
     http = "http.md" if "axum";
     testing = "testing.md";
+    advanced = "advanced.md";
     defaults = "defaults.md";
     scope = "scope.md";
     compatibility = "compatibility.md";

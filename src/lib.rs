@@ -22,11 +22,11 @@
 //!
 //! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
 //! - [In templates](guide::templates), [the Liquid dialect](guide::dialect), [laziness](guide::laziness),
-//!   [merging and transactions](guide::merging)
+//!   [merging and transactions](guide::merging), [patterns](guide::patterns)
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
-//! - [How we chose the defaults](guide::defaults), [scope](guide::scope), [compatibility with
-//!   platformOS](guide::compatibility), [security model](guide::security), [hostile
-//!   input](guide::hostile)
+//! - [Advanced topics](guide::advanced), [how we chose the defaults](guide::defaults),
+//!   [scope](guide::scope), [compatibility with platformOS](guide::compatibility),
+//!   [security model](guide::security), [hostile input](guide::hostile)
 //! - [Events and counters](guide::observability), [when it does not work](guide::mistakes)
 //!
 //! # Where to begin

@@ -130,3 +130,22 @@ fn every_snapshot_has_its_scenario() {
         assert!(path.exists(), "{name} has no scenario");
     }
 }
+
+/// The page of patterns shows the templates that the scenarios play, all of them and no other.
+#[test]
+fn the_guide_shows_the_templates_that_are_played() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/guide/patterns.md")).unwrap();
+    let mut shown: Vec<_> = page
+        .split("```liquid\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect();
+    let mut played: Vec<_> = std::fs::read_dir(root.join("fixtures/scenarios/patterns/views"))
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    shown.sort();
+    played.sort();
+    assert_eq!(shown, played);
+}
