@@ -3,11 +3,13 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::coop::unconstrained;
 
 /// A thread with a runtime of its own. It drives connections and timers; the futures of synchronous
 /// calls run on the threads that call. It ends when it is dropped.
@@ -33,14 +35,22 @@ impl Driver {
     /// Waits for a future on this thread, also within another runtime, whose worker it then blocks.
     pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         let _context = self.handle.enter();
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let caller = Arc::new(Caller {
+            thread: thread::current(),
+            is_woken: AtomicBool::new(false),
+        });
+        let waker = Waker::from(caller.clone());
         let mut context = Context::from_waker(&waker);
-        let mut future = pin!(future);
+        // The budget of a task on this thread is renewed only when the task yields.
+        let mut future = pin!(unconstrained(future));
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 return result;
             }
-            thread::park();
+            // A call within a call may have taken the token of `unpark`.
+            while !caller.is_woken.swap(false, Ordering::Acquire) {
+                thread::park();
+            }
         }
     }
 
@@ -50,10 +60,59 @@ impl Driver {
     }
 }
 
-struct Unpark(Thread);
+struct Caller {
+    thread: Thread,
+    is_woken: AtomicBool,
+}
 
-impl Wake for Unpark {
+impl Wake for Caller {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.is_woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_waits_often_does_not_run_out_of_budget() {
+        let driver = Driver::start("test").unwrap();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (sender, mut receiver) = mpsc::channel(1);
+            for number in 0..1_000 {
+                sender.try_send(number).unwrap();
+                assert_eq!(driver.wait(receiver.recv()), Some(number));
+            }
+        });
+    }
+
+    #[test]
+    fn a_call_within_a_call_takes_no_wake_from_it() {
+        let driver = Driver::start("test").unwrap();
+        let (sender, mut receiver) = mpsc::channel(1);
+        let outer = async {
+            let mut answer = pin!(receiver.recv());
+            let mut is_first = true;
+            std::future::poll_fn(|context| {
+                let answer = answer.as_mut().poll(context);
+                if std::mem::take(&mut is_first) {
+                    // Wakes the outer call, then waits on this thread until after that.
+                    sender.try_send(()).unwrap();
+                    driver.wait(tokio::time::sleep(Duration::from_millis(10)));
+                }
+                answer
+            })
+            .await
+        };
+        assert_eq!(driver.wait(outer), Some(()));
     }
 }
