@@ -7,7 +7,6 @@
 
 mod commit;
 #[cfg(feature = "redis")]
-#[allow(dead_code, reason = "for stores with an async client")]
 mod driver;
 mod memory;
 #[cfg(feature = "redb")]

@@ -34,7 +34,6 @@ impl Driver {
 
     /// Waits for a future on this thread, also within another runtime, whose worker it then blocks.
     pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
-        let _context = self.handle.enter();
         let caller = Arc::new(Caller {
             thread: thread::current(),
             is_woken: AtomicBool::new(false),
@@ -42,7 +41,7 @@ impl Driver {
         let waker = Waker::from(caller.clone());
         let mut context = Context::from_waker(&waker);
         // The budget of a task on this thread is renewed only when the task yields.
-        let mut future = pin!(unconstrained(future));
+        let mut future = pin!(unconstrained(self.within(future)));
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 return result;
@@ -54,7 +53,18 @@ impl Driver {
         }
     }
 
+    /// Gives a future the timers and connections of this runtime, on any executor.
+    pub(super) async fn within<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let poll = |context: &mut Context<'_>| {
+            let _context = self.handle.enter();
+            future.as_mut().poll(context)
+        };
+        std::future::poll_fn(poll).await
+    }
+
     /// The runtime that outlives every caller's, for connections.
+    #[allow(dead_code, reason = "for stores that connect on it alone")]
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }

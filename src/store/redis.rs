@@ -4,18 +4,20 @@ mod client;
 mod cluster;
 mod failure;
 mod keys;
-mod pool;
-mod target;
+mod server;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::redis::Value as Reply;
+use ::redis::{Cmd, Value as Reply};
+use tokio::runtime::Handle;
 
 pub use self::builder::RedisStoreBuilder;
 use self::client::{Client, Script};
-use super::{Forward, IndexLine, Loaded, SessionStore, Swap, Swapped};
+use self::server::Server;
+use super::driver::Driver;
+use super::{AsyncStore, Forward, IndexLine, Loaded, SessionStore, StoreFuture, Swap, Swapped};
 use crate::SessionId;
 use crate::clock::Timestamp;
 use crate::store::StoreKey;
@@ -104,6 +106,8 @@ struct Inner {
     swap: Script,
     touch: Script,
     index: Script,
+    /// For calls from outside of a runtime. Started by the first.
+    driver: OnceLock<Driver>,
 }
 
 impl RedisStore {
@@ -147,7 +151,24 @@ impl RedisStore {
             swap: Script::new(include_str!("redis/swap.lua")),
             touch: Script::new(include_str!("redis/touch.lua")),
             index: Script::new(include_str!("redis/index.lua")),
+            driver: OnceLock::new(),
         }))
+    }
+
+    /// Waits for a future on this thread.
+    fn wait<T>(&self, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        self.0.driver()?.wait(future)
+    }
+
+    /// Lets the runtime of the caller drive a future, or without one that of the driver.
+    fn boxed<'s, T>(
+        &'s self,
+        future: impl Future<Output = Result<T, Error>> + Send + 's,
+    ) -> StoreFuture<'s, T> {
+        match Handle::try_current() {
+            Ok(_) => Box::pin(future),
+            Err(_) => Box::pin(async { self.0.driver()?.within(future).await }),
+        }
     }
 }
 
@@ -156,12 +177,39 @@ impl Inner {
         keys::session(&self.prefix, key)
     }
 
-    fn get(&self, name: &[u8]) -> Result<Reply, Error> {
-        self.client.run(name, ::redis::cmd("GET").arg(name))
+    fn driver(&self) -> Result<&Driver, Error> {
+        if let Some(driver) = self.driver.get() {
+            return Ok(driver);
+        }
+        let driver = Driver::start("sessions-redis").map_err(|cause| {
+            let text = "the session store can't start its thread: the system allows no more";
+            Error::with_source(ErrorKind::Unavailable, text, cause)
+        })?;
+        Ok(self.driver.get_or_init(|| driver))
+    }
+
+    async fn get(&self, name: &[u8]) -> Result<Reply, Error> {
+        self.client.run(name, ::redis::cmd("GET").arg(name)).await
+    }
+
+    async fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
+        read(self.get(&self.key(key)).await?, now)
+    }
+
+    async fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
+        if let Some(user) = touch.user {
+            self.add_line(user, touch.id, key, touch.deadline, touch.at)
+                .await?;
+        }
+        let name = self.key(key);
+        let mut call = self.touch.call(&[&name]);
+        call.arg(millis(touch.at)).arg(millis(touch.deadline));
+        let touched = self.client.change(&name, &call, Some(&self.touch));
+        touched.await.map(|_| ())
     }
 
     /// Adds a line to the index of a user, before the session is written.
-    fn add_line(
+    async fn add_line(
         &self,
         user: &str,
         id: SessionId,
@@ -170,42 +218,68 @@ impl Inner {
         now: Timestamp,
     ) -> Result<(), Error> {
         let name = keys::index(&self.prefix, user);
-        let line = keys::line(id, key);
-        let (until, now) = (text(deadline + SLACK), text(now));
-        let args: [&[u8]; 3] = [&line, until.as_bytes(), now.as_bytes()];
-        self.client.eval(&self.index, &[&name], &args).map(|_| ())
+        let mut call = self.index.call(&[&name]);
+        call.arg(keys::line(id, key));
+        call.arg(millis(deadline + SLACK)).arg(millis(now));
+        let added = self.client.change(&name, &call, Some(&self.index));
+        added.await.map(|_| ())
     }
 
     /// Removes the line of a session that this process ended, or shortens that of a key which it
     /// renewed. Without it the line goes by its time: a failure does not matter.
-    fn drop_line(&self, record: &Record, key: &StoreKey, until: Option<Timestamp>) {
+    async fn drop_line(&self, record: &Record, key: &StoreKey, until: Option<Timestamp>) {
         let Some(user) = record.user() else { return };
         let name = keys::index(&self.prefix, user);
-        let mut command = match until {
-            None => ::redis::cmd("ZREM").arg(&name).to_owned(),
+        let mut command = Cmd::new();
+        match until {
+            None => command.arg("ZREM").arg(&name),
             Some(until) => {
-                let until = text(until + SLACK);
-                let mut command = ::redis::cmd("ZADD");
-                command.arg(&name).arg("XX").arg(until).to_owned()
+                command.arg("ZADD").arg(&name).arg("XX");
+                command.arg(millis(until + SLACK))
             }
         };
         command.arg(keys::line(record.id(), key));
-        let _ = self.client.run(&name, &command);
+        let _ = self.client.run(&name, &command).await;
     }
 
-    fn create(&self, key: &StoreKey, record: &Record, now: Timestamp) -> Result<Swapped, Error> {
+    async fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        match swap {
+            Swap::Create(record) => self.create(key, record, now).await,
+            Swap::Replace { before, after } => {
+                self.replace(key, before, Some(after), None, now).await
+            }
+            Swap::Move {
+                before,
+                after,
+                forward,
+            } => {
+                let after = Some(after);
+                self.replace(key, before, after, Some(forward), now).await
+            }
+            Swap::Remove(before) => self.replace(key, before, None, None, now).await,
+            Swap::RemoveUnreadable => self.remove_unreadable(key, now).await,
+        }
+    }
+
+    async fn create(
+        &self,
+        key: &StoreKey,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<Swapped, Error> {
         if let Some(user) = record.user() {
-            self.add_line(user, record.id(), key, record.deadline(), now)?;
+            let deadline = record.deadline();
+            self.add_line(user, record.id(), key, deadline, now).await?;
         }
         let name = self.key(key);
         let mut command = ::redis::cmd("SET");
         command.arg(&name).arg(record.to_bytes()).arg("NX");
         command.arg("PX").arg(time_to_live(record.deadline(), now));
-        let answer = self.client.change(&name, &command)?;
+        let answer = self.client.change(&name, &command, None).await?;
         if answer.reply == Reply::Okay {
             return Ok(Swapped::Done);
         }
-        match read(self.get(&name)?, now)? {
+        match read(self.get(&name).await?, now)? {
             Loaded::Found(found) if found.version() == record.version() => Ok(Swapped::Done),
             _ if answer.repeated => Err(failure::not_known(CHANGED)),
             found => Ok(instead(found)),
@@ -213,7 +287,7 @@ impl Inner {
     }
 
     /// Replaces, moves or removes a record.
-    fn swap(
+    async fn replace(
         &self,
         key: &StoreKey,
         before: &Record,
@@ -229,7 +303,8 @@ impl Inner {
                 || before.user() != after.user())
         {
             let key = forward.map_or(*key, |forward| forward.to);
-            self.add_line(user, after.id(), &key, after.deadline(), now)?;
+            let deadline = after.deadline();
+            self.add_line(user, after.id(), &key, deadline, now).await?;
         }
         let mut repeated = false;
         let mut touched: Option<Arc<Record>> = None;
@@ -237,9 +312,10 @@ impl Inner {
             let current = touched.as_deref().unwrap_or(before);
             let found = if current.is_expired(now) {
                 // Unless a touch has extended it.
-                read(self.get(&name)?, now)?
+                read(self.get(&name).await?, now)?
             } else {
-                let answer = self.try_to_swap(&name, current, after, forward, now)?;
+                let call = self.swap_call(&name, current, after, forward, now);
+                let answer = self.client.change(&name, &call, Some(&self.swap)).await?;
                 repeated |= answer.repeated;
                 if let Reply::Int(_) = answer.reply {
                     break;
@@ -261,54 +337,59 @@ impl Inner {
                 (found, _) => {
                     // Nothing was stored under the new key, and nothing will be.
                     if let (Some(forward), Some(after)) = (forward, after) {
-                        self.drop_line(after, &forward.to, None);
+                        self.drop_line(after, &forward.to, None).await;
                     }
                     return Ok(instead(found));
                 }
             }
         }
         if after.is_none() || forward.is_some() {
-            self.drop_line(before, key, forward.map(|forward| forward.until));
+            let until = forward.map(|forward| forward.until);
+            self.drop_line(before, key, until).await;
         }
         Ok(Swapped::Done)
     }
 
-    fn try_to_swap(
+    fn swap_call(
         &self,
         name: &[u8],
         current: &Record,
         after: Option<&Record>,
         forward: Option<Forward>,
         now: Timestamp,
-    ) -> Result<client::Answer, Error> {
-        // The version tag and the last use.
-        let expected = &current.to_bytes()[1..15];
-        let after = after.map(|after| after.with_later_use(current));
-        let (bytes, left) = match &after {
-            Some(after) => (after.to_bytes(), time_to_live(after.deadline(), now)),
-            None => (Vec::new(), 0),
+    ) -> Cmd {
+        let mut call = match &forward {
+            None => self.swap.call(&[name]),
+            Some(forward) => self.swap.call(&[name, &self.key(&forward.to)]),
         };
-        let left = left.to_string();
-        let Some(forward) = forward else {
-            let args = [expected, &bytes, left.as_bytes()];
-            return self.client.eval(&self.swap, &[name], &args);
+        // As in the stored form.
+        let mut expected = [0; 14];
+        expected[..8].copy_from_slice(&current.version().to_le_bytes());
+        expected[8..].copy_from_slice(&millis(current.last_used()).to_le_bytes()[..6]);
+        call.arg(&expected);
+        if let Some(forward) = &forward {
+            call.arg(keys::forward(forward));
+            call.arg(time_to_live(forward.until, now));
+        }
+        let later = after.filter(|after| current.last_used() > after.last_used());
+        let later = later.map(|after| after.with_later_use(current));
+        match later.as_ref().or(after) {
+            Some(after) => call
+                .arg(after.to_bytes())
+                .arg(time_to_live(after.deadline(), now)),
+            None => call.arg("").arg(0),
         };
-        let (trace, until) = (keys::forward(&forward), time_to_live(forward.until, now));
-        let until = until.to_string();
-        let args = [expected, &trace, until.as_bytes(), &bytes, left.as_bytes()];
-        let to = self.key(&forward.to);
-        self.client.eval(&self.swap, &[name, &to], &args)
+        call
     }
 
-    fn remove_unreadable(&self, key: &StoreKey, now: Timestamp) -> Result<Swapped, Error> {
+    async fn remove_unreadable(&self, key: &StoreKey, now: Timestamp) -> Result<Swapped, Error> {
         let name = self.key(key);
-        let mut remove = ::redis::cmd("DEL");
-        remove.arg(&name);
         loop {
-            let reply = match self.get(&name) {
+            let reply = match self.get(&name).await {
                 // Not even a string.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    self.client.change(&name, &remove)?;
+                    let mut remove = ::redis::cmd("DEL");
+                    self.client.change(&name, remove.arg(&name), None).await?;
                     return Ok(Swapped::Done);
                 }
                 reply => reply?,
@@ -317,24 +398,84 @@ impl Inner {
                 Ok(found) => return Ok(instead(found)),
                 Err(_) => bytes(reply)?.unwrap_or_default(),
             };
-            let args: [&[u8]; 3] = [&unreadable, b"", b"0"];
-            let answer = self.client.eval(&self.swap, &[&name], &args)?;
+            let mut call = self.swap.call(&[&name]);
+            call.arg(unreadable).arg("").arg(0);
+            let answer = self.client.change(&name, &call, Some(&self.swap)).await?;
             if let Reply::Int(_) = answer.reply {
                 return Ok(Swapped::Done);
             }
         }
     }
+
+    async fn user_index(&self, user: &str) -> Result<Vec<IndexLine>, Error> {
+        let name = keys::index(&self.prefix, user);
+        let mut command = ::redis::cmd("ZRANGE");
+        command.arg(&name).arg(0).arg(-1);
+        let lines = list(self.client.run(&name, &command).await?)?;
+        lines
+            .into_iter()
+            .map(|line| {
+                let line = bytes(line)?.unwrap_or_default();
+                keys::parse_line(&line).ok_or_else(unexpected)
+            })
+            .collect()
+    }
+
+    /// Reads one page of a server's sessions, and gives the cursor of the next.
+    async fn page(
+        &self,
+        server: &Arc<Server>,
+        cursor: &[u8],
+        now: Timestamp,
+    ) -> Result<(Vec<u8>, Vec<(StoreKey, Arc<Record>)>), Error> {
+        let mut scan = ::redis::pipe();
+        scan.cmd("SCAN").arg(cursor).arg("COUNT").arg(BATCH);
+        scan.arg("MATCH").arg(keys::pattern(&self.prefix));
+        let page = client::read(server, &scan).await?.pop().map(list);
+        let Ok([next, names]) = <[Reply; 2]>::try_from(page.ok_or_else(unexpected)??) else {
+            return Err(unexpected());
+        };
+        let (mut found, mut reads) = (Vec::new(), ::redis::pipe());
+        for name in list(names)? {
+            let name = bytes(name)?.unwrap_or_default();
+            if let Some(key) = keys::parse_session(&self.prefix, &name) {
+                reads.cmd("GET").arg(&name);
+                found.push((key, name));
+            }
+        }
+        let mut records = Vec::new();
+        for ((key, name), reply) in found.iter().zip(client::read(server, &reads).await?) {
+            // The slot may move to another node meanwhile.
+            let reply = match reply {
+                Reply::ServerError(_) => self.get(name).await,
+                reply => Ok(reply),
+            };
+            if let Ok(Loaded::Found(record)) = reply.and_then(|reply| read(reply, now)) {
+                records.push((*key, record));
+            }
+        }
+        Ok((bytes(next)?.unwrap_or_default(), records))
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        let mut ping = ::redis::pipe();
+        ping.cmd("PING");
+        for server in self.client.masters().await? {
+            client::read(&server, &ping).await?;
+        }
+        Ok(())
+    }
 }
 
 /// A time as the server gets it.
-fn text(time: Timestamp) -> String {
-    time.as_millis().min(LATEST).to_string()
+fn millis(time: Timestamp) -> u64 {
+    time.as_millis().min(LATEST)
 }
 
 /// How long the server keeps what ends at `deadline`, in milliseconds. It refuses zero.
 fn time_to_live(deadline: Timestamp, now: Timestamp) -> u64 {
-    let deadline = deadline.as_millis().min(LATEST);
-    deadline.saturating_sub(now.as_millis()).max(1)
+    let left = millis(deadline).saturating_sub(now.as_millis());
+    left.max(1)
 }
 
 /// What stands under the key of a session.
@@ -397,47 +538,19 @@ impl std::fmt::Debug for RedisStore {
 
 impl SessionStore for RedisStore {
     fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
-        read(self.0.get(&self.0.key(key))?, now)
+        self.wait(self.0.load(key, now))
     }
 
     fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
-        let store = &self.0;
-        match swap {
-            Swap::Create(record) => store.create(key, record, now),
-            Swap::Replace { before, after } => store.swap(key, before, Some(after), None, now),
-            Swap::Move {
-                before,
-                after,
-                forward,
-            } => store.swap(key, before, Some(after), Some(forward), now),
-            Swap::Remove(before) => store.swap(key, before, None, None, now),
-            Swap::RemoveUnreadable => store.remove_unreadable(key, now),
-        }
+        self.wait(self.0.swap(key, swap, now))
     }
 
     fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
-        let store = &self.0;
-        if let Some(user) = touch.user {
-            store.add_line(user, touch.id, key, touch.deadline, touch.at)?;
-        }
-        let (at, deadline) = (text(touch.at), text(touch.deadline));
-        let args = [at.as_bytes(), deadline.as_bytes()];
-        let name = store.key(key);
-        store.client.eval(&store.touch, &[&name], &args).map(|_| ())
+        self.wait(self.0.touch(key, touch))
     }
 
     fn user_index(&self, user: &str, _: Timestamp) -> Result<Vec<IndexLine>, Error> {
-        let name = keys::index(&self.0.prefix, user);
-        let mut command = ::redis::cmd("ZRANGE");
-        command.arg(&name).arg(0).arg(-1);
-        let lines = list(self.0.client.run(&name, &command)?)?;
-        lines
-            .into_iter()
-            .map(|line| {
-                let line = bytes(line)?.unwrap_or_default();
-                keys::parse_line(&line).ok_or_else(unexpected)
-            })
-            .collect()
+        self.wait(self.0.user_index(user))
     }
 
     /// The server removes expired records by itself.
@@ -451,44 +564,18 @@ impl SessionStore for RedisStore {
         now: Timestamp,
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error> {
-        let store = &self.0;
         // A server may name a key twice.
         let mut seen = HashSet::new();
-        for server in store.client.masters()? {
+        for server in self.wait(self.0.client.masters())? {
             let mut cursor = b"0".to_vec();
             loop {
-                let mut command = ::redis::cmd("SCAN");
-                command.arg(&cursor).arg("MATCH");
-                command.arg(keys::pattern(&store.prefix));
-                command.arg("COUNT").arg(BATCH);
-                let page = client::read(&server, &[command])?.pop().map(list);
-                let Ok([next, names]) = <[Reply; 2]>::try_from(page.ok_or_else(unexpected)??)
-                else {
-                    return Err(unexpected());
-                };
-                let mut found = Vec::new();
-                for name in list(names)? {
-                    let name = bytes(name)?.unwrap_or_default();
-                    let key = keys::parse_session(&store.prefix, &name);
-                    if let Some(key) = key.filter(|key| seen.insert(*key)) {
-                        found.push((key, name));
-                    }
-                }
-                let get = |(_, name): &(_, _)| ::redis::cmd("GET").arg(name).to_owned();
-                let reads: Vec<_> = found.iter().map(get).collect();
-                for ((key, name), reply) in found.iter().zip(client::read(&server, &reads)?) {
-                    // The slot may move to another node meanwhile.
-                    let reply = match reply {
-                        Reply::ServerError(_) => store.get(name),
-                        reply => Ok(reply),
-                    };
-                    if let Ok(Loaded::Found(record)) = reply.and_then(|reply| read(reply, now))
-                        && !visit(key, &record)
-                    {
+                let (next, page) = self.wait(self.0.page(&server, &cursor, now))?;
+                for (key, record) in page {
+                    if seen.insert(key) && !visit(&key, &record) {
                         return Ok(());
                     }
                 }
-                cursor = bytes(next)?.unwrap_or_default();
+                cursor = next;
                 if cursor == b"0" {
                     break;
                 }
@@ -498,13 +585,33 @@ impl SessionStore for RedisStore {
     }
 
     fn ping(&self) -> Result<(), Error> {
-        for server in self.0.client.masters()? {
-            client::read(&server, &[::redis::cmd("PING")])?;
-        }
-        Ok(())
+        self.wait(self.0.ping())
+    }
+
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        Some(self)
     }
 
     fn expires_by_itself(&self) -> bool {
         true
+    }
+}
+
+impl AsyncStore for RedisStore {
+    fn load<'s>(&'s self, key: &'s StoreKey, now: Timestamp) -> StoreFuture<'s, Loaded> {
+        self.boxed(self.0.load(key, now))
+    }
+
+    fn swap<'s>(
+        &'s self,
+        key: &'s StoreKey,
+        swap: Swap<'s>,
+        now: Timestamp,
+    ) -> StoreFuture<'s, Swapped> {
+        self.boxed(self.0.swap(key, swap, now))
+    }
+
+    fn touch<'s>(&'s self, key: &'s StoreKey, touch: &'s Touch<'s>) -> StoreFuture<'s, ()> {
+        self.boxed(self.0.touch(key, touch))
     }
 }

@@ -9,9 +9,23 @@ mod redis {
     liquid_session::store_acceptance!(crate::redis_store::Served::new);
 }
 
+#[cfg(feature = "redis")]
+mod redis_awaited {
+    use crate::redis_store::Served;
+
+    liquid_session::store_acceptance!(|| Served::new().awaited());
+}
+
 #[cfg(feature = "redis-cluster")]
 mod redis_cluster {
     liquid_session::store_acceptance!(crate::redis_store::Served::on_a_cluster);
+}
+
+#[cfg(feature = "redis-cluster")]
+mod redis_cluster_awaited {
+    use crate::redis_store::Served;
+
+    liquid_session::store_acceptance!(|| Served::on_a_cluster().awaited());
 }
 
 #[cfg(feature = "redb")]

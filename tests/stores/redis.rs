@@ -1150,10 +1150,19 @@ fn a_policy_that_evicts_any_key_is_reported() {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        // Whoever connects is on this thread, as its subscriber is.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         tracing::subscriber::with_default(subscriber.with_ansi(false).finish(), || {
-            let sessions = sessions(&server);
-            begin(&sessions);
-            begin(&sessions);
+            runtime.block_on(async {
+                let (store, key, now) = (store(&server), key(1, 1), SystemClock.now());
+                for _ in 0..2 {
+                    let load = store.as_async().unwrap().load(&key, now);
+                    assert_eq!(load.await.unwrap(), Loaded::Absent);
+                }
+            });
         });
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         let lines = text

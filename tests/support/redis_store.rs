@@ -3,21 +3,24 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use liquid_session::clock::Timestamp;
 use liquid_session::store::{
-    IndexLine, Loaded, Record, RedisStore, RedisStoreBuilder, SessionStore, StoreKey, Swap,
-    Swapped, Touch,
+    AsyncStore, IndexLine, Loaded, Record, RedisStore, RedisStoreBuilder, SessionStore, StoreKey,
+    Swap, Swapped, Touch,
 };
 use liquid_session::{Error, MemoryStore};
+use tokio::runtime::Runtime;
 
 use super::redis_server::RedisServer;
 
 /// A store and the server that it needs.
 pub(crate) struct Served {
     store: Arc<dyn SessionStore>,
+    /// Whether synchronous calls go through the async face.
+    is_awaited: bool,
     _servers: Option<Arc<Vec<RedisServer>>>,
 }
 
@@ -26,6 +29,7 @@ type Running = Mutex<Weak<Vec<RedisServer>>>;
 static SERVER: Running = Mutex::new(Weak::new());
 #[cfg(feature = "redis-cluster")]
 static CLUSTER: Running = Mutex::new(Weak::new());
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 static STORES: AtomicUsize = AtomicUsize::new(0);
 
 impl Served {
@@ -42,6 +46,18 @@ impl Served {
         Self::on(&CLUSTER, RedisServer::start_cluster, |builder| {
             builder.cluster(Vec::<String>::new())
         })
+    }
+
+    /// This store, with its synchronous calls through its async face.
+    pub(crate) fn awaited(self) -> Self {
+        Self {
+            is_awaited: true,
+            ..self
+        }
+    }
+
+    fn face(&self) -> Option<&dyn AsyncStore> {
+        self.store.as_async().filter(|_| self.is_awaited)
     }
 
     fn on(
@@ -67,6 +83,7 @@ impl Served {
         };
         Self {
             store,
+            is_awaited: false,
             _servers: servers,
         }
     }
@@ -74,15 +91,24 @@ impl Served {
 
 impl SessionStore for Served {
     fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
-        self.store.load(key, now)
+        match self.face() {
+            Some(face) => RUNTIME.block_on(async { face.load(key, now).await }),
+            None => self.store.load(key, now),
+        }
     }
 
     fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
-        self.store.swap(key, swap, now)
+        match self.face() {
+            Some(face) => RUNTIME.block_on(async { face.swap(key, swap, now).await }),
+            None => self.store.swap(key, swap, now),
+        }
     }
 
     fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
-        self.store.touch(key, touch)
+        match self.face() {
+            Some(face) => RUNTIME.block_on(async { face.touch(key, touch).await }),
+            None => self.store.touch(key, touch),
+        }
     }
 
     fn user_index(&self, user: &str, now: Timestamp) -> Result<Vec<IndexLine>, Error> {
@@ -107,6 +133,10 @@ impl SessionStore for Served {
 
     fn may_block(&self) -> bool {
         self.store.may_block()
+    }
+
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        self.store.as_async()
     }
 
     fn expires_by_itself(&self) -> bool {

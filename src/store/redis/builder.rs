@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-#[cfg(any(feature = "redis-cluster", feature = "redis-tls"))]
+#[cfg(feature = "redis-tls")]
 use ::redis::ConnectionAddr;
 use ::redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError};
 
@@ -8,8 +8,7 @@ use super::RedisStore;
 use super::client::Client;
 #[cfg(feature = "redis-cluster")]
 use super::cluster::Cluster;
-use super::pool::Pool;
-use super::target::Target;
+use super::server::{Server, Target};
 use crate::{Error, ErrorKind};
 
 /// Settings of a [`RedisStore`]; [`RedisStore::builder`] makes one.
@@ -20,7 +19,6 @@ use crate::{Error, ErrorKind};
 ///
 /// let store = RedisStore::builder("redis://127.0.0.1:6379/2")
 ///     .prefix("shop")
-///     .connections(32)
 ///     .timeout(Duration::from_millis(500))
 ///     .build()?;
 /// # Ok::<(), liquid_session::Error>(())
@@ -36,7 +34,6 @@ pub struct RedisStoreBuilder {
     #[cfg(feature = "redis-tls")]
     root_certificate: Option<Vec<u8>>,
     prefix: String,
-    connections: usize,
     timeout: Duration,
 }
 
@@ -50,7 +47,6 @@ impl RedisStoreBuilder {
             #[cfg(feature = "redis-tls")]
             root_certificate: None,
             prefix: "liquid-session".to_owned(),
-            connections: 16,
             timeout: Duration::from_secs(2),
         }
     }
@@ -68,20 +64,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How many connections each server may have; 16 unless told otherwise. They are made when they
-    /// are needed; a call that finds all of them in use waits for one as long as for a new one.
-    ///
-    /// ```
-    /// # use liquid_session::store::RedisStore;
-    /// let builder = RedisStore::builder("redis://127.0.0.1").connections(64);
-    /// ```
-    pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections;
-        self
-    }
-
-    /// How long each step of a call may take: to connect and sign in or to get a free connection, to
-    /// send, to get the answer. Two seconds unless told otherwise.
+    /// How long each step of a call may take: to resolve the name of the server, connect and sign in;
+    /// to send a command and get its answer. Two seconds unless told otherwise.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -161,7 +145,7 @@ impl RedisStoreBuilder {
     ///
     /// - the URL is none of a Redis server;
     /// - the prefix is empty, or holds a brace;
-    /// - no connection is allowed, or the timeout is zero;
+    /// - the timeout is zero;
     /// - the URL begins with `rediss://`, and there is no TLS: the feature `redis-tls` is off, or no
     ///   crypto provider of rustls 0.23 was installed.
     ///
@@ -177,9 +161,6 @@ impl RedisStoreBuilder {
             return invalid(
                 "the prefix of a Redis store is a text without braces, such as `shop`: choose another one",
             );
-        }
-        if self.connections == 0 {
-            return invalid("a Redis store needs at least one connection: allow 1 or more");
         }
         if self.timeout.is_zero() {
             return invalid("a timeout of a Redis store is longer than zero: allow at least 1 ms");
@@ -204,12 +185,16 @@ impl RedisStoreBuilder {
         let settings = self.settings(&self.url)?;
         #[cfg(feature = "redis-cluster")]
         if let Some(others) = &self.cluster {
-            let mut seeds = vec![address(&settings)?];
+            let mut seeds = vec![settings];
             for url in others {
-                seeds.push(address(&self.settings(url)?)?);
+                seeds.push(self.settings(url)?);
             }
-            let cluster = Cluster::new(settings, seeds, self.timeout, self.connections);
-            return Ok(Client::Cluster(Box::new(cluster)));
+            let no_address = (
+                ::redis::ErrorKind::InvalidClientConfig,
+                "a node of a cluster has a host and a port",
+            );
+            let cluster = Cluster::new(seeds, self.timeout);
+            return Ok(Client::Cluster(cluster.ok_or(no_address)?));
         }
         let target = match &self.sentinels {
             None => Target::Server(settings),
@@ -222,8 +207,7 @@ impl RedisStoreBuilder {
                 settings,
             },
         };
-        let pool = Pool::new(target, self.timeout, self.connections);
-        Ok(Client::Single(pool.into()))
+        Ok(Client::Single(Server::new(target, self.timeout)))
     }
 
     fn settings(&self, url: &str) -> Result<ConnectionInfo, RedisError> {
@@ -260,25 +244,11 @@ impl RedisStoreBuilder {
     }
 }
 
-#[cfg(feature = "redis-cluster")]
-fn address(info: &ConnectionInfo) -> Result<(String, u16), RedisError> {
-    match info.addr() {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-            Ok((host.clone(), *port))
-        }
-        _ => Err(RedisError::from((
-            ::redis::ErrorKind::InvalidClientConfig,
-            "a node of a cluster has a host and a port",
-        ))),
-    }
-}
-
 /// Without the URL: it may hold a password.
 impl std::fmt::Debug for RedisStoreBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisStoreBuilder")
             .field("prefix", &self.prefix)
-            .field("connections", &self.connections)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

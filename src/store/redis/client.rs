@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Cmd, Value as Reply};
+use ::redis::{Arg, Cmd, Pipeline, Value as Reply};
 
 #[cfg(feature = "redis-cluster")]
 use super::cluster::Cluster;
 use super::failure::{Failure, Remedy};
-use super::pool::Pool;
+use super::server::Server;
 use crate::Error;
 
 /// How often a command is sent at most, while the nodes of a cluster send it to each other.
@@ -22,9 +22,9 @@ const ATTEMPTS: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(3);
 
 pub(super) enum Client {
-    Single(Arc<Pool>),
+    Single(Arc<Server>),
     #[cfg(feature = "redis-cluster")]
-    Cluster(Box<Cluster>),
+    Cluster(Cluster),
 }
 
 /// A script and the name that a server gives it, the SHA-1 of its text.
@@ -38,6 +38,26 @@ impl Script {
         let name = ::redis::Script::new(text).get_hash().to_owned();
         Self { text, name }
     }
+
+    /// A call by name. All keys share a slot; the arguments follow.
+    pub(super) fn call(&self, keys: &[&[u8]]) -> Cmd {
+        let mut call = Cmd::with_capacity(keys.len() + 8, 512);
+        call.arg("EVALSHA").arg(&self.name);
+        call.arg(keys.len()).arg(keys);
+        call
+    }
+
+    /// A call with the text in place of the name.
+    fn with_text(&self, call: &Cmd) -> Cmd {
+        let mut with_text = ::redis::cmd("EVAL");
+        with_text.arg(self.text);
+        for arg in call.args_iter().skip(2) {
+            if let Arg::Simple(arg) = arg {
+                with_text.arg(arg);
+            }
+        }
+        with_text
+    }
 }
 
 pub(super) struct Answer {
@@ -48,114 +68,97 @@ pub(super) struct Answer {
 
 impl Client {
     /// Runs a command on a key that changes no session.
-    pub(super) fn run(&self, key: &[u8], command: &Cmd) -> Result<Reply, Error> {
-        match self.send(key, |_| command.clone()) {
-            (Ok(reply), _) => Ok(reply),
-            (Err(failure), _) => Err(failure.into_error(false)),
-        }
+    pub(super) async fn run(&self, key: &[u8], command: &Cmd) -> Result<Reply, Error> {
+        let sent = self.send(key, command, None, &mut false).await;
+        sent.map_err(|failure| failure.into_error(false))
     }
 
-    /// Runs a command that changes the session under a key.
-    pub(super) fn change(&self, key: &[u8], command: &Cmd) -> Result<Answer, Error> {
-        answer(self.send(key, |_| command.clone()))
-    }
-
-    /// Runs a script that changes the session under the first key. All keys share a slot.
-    pub(super) fn eval(
+    /// Runs a command that changes the session under a key: the call of a script, or another.
+    pub(super) async fn change(
         &self,
-        script: &Script,
-        keys: &[&[u8]],
-        args: &[&[u8]],
+        key: &[u8],
+        command: &Cmd,
+        script: Option<&Script>,
     ) -> Result<Answer, Error> {
-        answer(self.send(keys[0], |by_name| {
-            let mut command = match by_name {
-                true => ::redis::cmd("EVALSHA").arg(&script.name).to_owned(),
-                false => ::redis::cmd("EVAL").arg(script.text).to_owned(),
-            };
-            command.arg(keys.len()).arg(keys).arg(args);
-            command
-        }))
+        let mut repeated = false;
+        match self.send(key, command, script, &mut repeated).await {
+            Ok(reply) => Ok(Answer { reply, repeated }),
+            Err(failure) => Err(failure.into_error(repeated)),
+        }
     }
 
     /// The servers that hold sessions.
-    pub(super) fn masters(&self) -> Result<Vec<Arc<Pool>>, Error> {
+    pub(super) async fn masters(&self) -> Result<Vec<Arc<Server>>, Error> {
         match self {
-            Self::Single(pool) => Ok(vec![pool.clone()]),
+            Self::Single(server) => Ok(vec![server.clone()]),
             #[cfg(feature = "redis-cluster")]
-            Self::Cluster(cluster) => cluster.masters().map_err(|cause| cause.into_error(false)),
+            Self::Cluster(cluster) => {
+                let masters = cluster.masters().await;
+                masters.map_err(|failure| failure.into_error(false))
+            }
         }
     }
 
-    /// Gives the reply, and whether an earlier answer was lost.
-    fn send(&self, key: &[u8], command: impl Fn(bool) -> Cmd) -> (Result<Reply, Failure>, bool) {
-        let (mut by_name, mut lost, mut reconnected, mut attempt) = (true, false, false, 0);
+    /// Gives the reply; `lost` says whether an answer was lost.
+    async fn send(
+        &self,
+        key: &[u8],
+        command: &Cmd,
+        script: Option<&Script>,
+        lost: &mut bool,
+    ) -> Result<Reply, Failure> {
+        let (mut reconnected, mut attempt, mut with_text) = (false, 0, None);
         let mut redirect = None;
         loop {
             attempt += 1;
-            let (pool, asking) = match redirect.take().map_or_else(|| self.home(key), Ok) {
-                Ok(place) => place,
-                Err(failure) => return (Err(failure), lost),
+            let (server, asking) = match redirect.take() {
+                Some(place) => place,
+                None => (self.home(key).await?, false),
             };
-            let failure = match pool.send(&command(by_name), asking) {
-                Ok(reply) => return (Ok(reply), lost),
+            let command = with_text.as_ref().unwrap_or(command);
+            let failure = match server.send(command, asking).await {
+                Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
-            lost |= matches!(failure, Failure::Lost(_));
+            *lost |= matches!(failure, Failure::Lost(_));
             #[cfg(feature = "redis-cluster")]
-            if let (Self::Cluster(cluster), Failure::Lost(_) | Failure::Connect(_)) =
-                (self, &failure)
-            {
-                cluster.distrust(&pool);
-            }
-            match failure.remedy() {
-                Remedy::SendText if by_name => {
-                    by_name = false;
-                    redirect = Some((pool, asking));
+            if let Self::Cluster(cluster) = self {
+                redirect = cluster.follow(&failure, &server);
+                if redirect.is_some() && attempt < ATTEMPTS {
+                    continue;
                 }
-                Remedy::Wait if attempt < ATTEMPTS => std::thread::sleep(PAUSE * attempt),
-                Remedy::Reconnect if !reconnected => reconnected = true,
-                #[cfg(feature = "redis-cluster")]
-                Remedy::Relocate if !reconnected && matches!(self, Self::Cluster(_)) => {
+            }
+            match (failure.remedy(), script) {
+                (Remedy::SendText, Some(script)) if with_text.is_none() => {
+                    with_text = Some(script.with_text(command));
+                    redirect = Some((server, asking));
+                }
+                (Remedy::Wait, _) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(PAUSE * attempt).await;
+                }
+                (Remedy::Reconnect, _) if !reconnected => reconnected = true,
+                (Remedy::Relocate, _) if !reconnected && !matches!(self, Self::Single(_)) => {
                     reconnected = true;
                 }
-                #[cfg(feature = "redis-cluster")]
-                Remedy::Redirect { host, port, asking } if attempt < ATTEMPTS => match self {
-                    Self::Cluster(cluster) => {
-                        let pool = cluster.redirect(&pool, &host, port, asking);
-                        redirect = Some((pool, asking));
-                    }
-                    Self::Single(_) => return (Err(failure), lost),
-                },
-                _ => return (Err(failure), lost),
+                _ => return Err(failure),
             }
         }
     }
 
-    fn home(&self, _key: &[u8]) -> Result<(Arc<Pool>, bool), Failure> {
+    async fn home(&self, _key: &[u8]) -> Result<Arc<Server>, Failure> {
         match self {
-            Self::Single(pool) => Ok((pool.clone(), false)),
+            Self::Single(server) => Ok(server.clone()),
             #[cfg(feature = "redis-cluster")]
-            Self::Cluster(cluster) => Ok((cluster.home(_key)?, false)),
+            Self::Cluster(cluster) => cluster.home(_key).await,
         }
     }
 }
 
 /// Sends commands that change nothing to one server.
-pub(super) fn read(pool: &Pool, commands: &[Cmd]) -> Result<Vec<Reply>, Error> {
+pub(super) async fn read(server: &Arc<Server>, commands: &Pipeline) -> Result<Vec<Reply>, Error> {
     if commands.is_empty() {
         return Ok(Vec::new());
     }
-    let packed: Vec<u8> = commands.iter().flat_map(Cmd::get_packed_command).collect();
-    pool.read(&packed, commands.len())
-        .map_err(|failure| failure.into_error(false))
-}
-
-fn answer((result, lost): (Result<Reply, Failure>, bool)) -> Result<Answer, Error> {
-    match result {
-        Ok(reply) => Ok(Answer {
-            reply,
-            repeated: lost,
-        }),
-        Err(failure) => Err(failure.into_error(lost)),
-    }
+    let replies = server.read(commands).await;
+    replies.map_err(|failure| failure.into_error(false))
 }

@@ -1,148 +1,132 @@
 //! Which node of a cluster has which key.
+//!
+//! Not the client's own cluster: while it looks for the nodes it gives one error to commands that were
+//! sent and to commands that were not, so a change that never ran would not be told from a lost answer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{ConnectionInfo, ErrorKind, RedisError, Value as Reply};
+use ::redis::{ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value as Reply};
 use parking_lot::Mutex;
 
 use super::failure::Failure;
-use super::pool::Pool;
-use super::target::{Target, at};
+use super::server::{Server, Target, at};
 
 const SLOTS: u16 = 16_384;
+
+const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);
 
 pub(super) struct Cluster {
     /// How to sign in to a node; the address is not used.
     settings: ConnectionInfo,
     timeout: Duration,
-    /// How many connections each node may have.
-    connections: usize,
     map: Mutex<Map>,
 }
 
 #[derive(Default)]
 struct Map {
     /// Every node that was ever named; the one that failed last comes last.
-    nodes: Vec<Node>,
-    /// The last slot of a range, and its master. Empty if out of date.
-    ranges: Vec<(u16, Arc<Pool>)>,
+    nodes: Vec<Arc<Server>>,
+    /// Empty if out of date.
+    ranges: Ranges,
 }
 
-struct Node {
-    host: String,
-    port: u16,
-    pool: Arc<Pool>,
-}
+/// The last slot of a range, and its master.
+type Ranges = Arc<[(u16, Arc<Server>)]>;
 
 impl Cluster {
-    /// `seeds` are some of its nodes.
-    pub(super) fn new(
-        settings: ConnectionInfo,
-        seeds: Vec<(String, u16)>,
-        timeout: Duration,
-        connections: usize,
-    ) -> Self {
+    /// `None` without the host and the port of each of these nodes.
+    pub(super) fn new(seeds: Vec<ConnectionInfo>, timeout: Duration) -> Option<Self> {
         let cluster = Self {
-            settings,
+            settings: seeds.first()?.clone(),
             timeout,
-            connections,
             map: Mutex::default(),
         };
-        for (host, port) in seeds {
-            cluster.node(&host, port);
+        for seed in seeds {
+            let server = Server::new(Target::Server(seed), timeout);
+            server.address()?;
+            cluster.map.lock().nodes.push(server);
         }
-        cluster
+        Some(cluster)
     }
 
     /// The master of a key.
-    pub(super) fn home(&self, key: &[u8]) -> Result<Arc<Pool>, Failure> {
-        let slot = slot(key);
-        if self.map.lock().ranges.is_empty() {
-            self.refresh()?;
-        }
-        let map = self.map.lock();
-        let at = map.ranges.partition_point(|(last, _)| *last < slot);
-        let range = map.ranges.get(at).ok_or_else(no_node)?;
-        Ok(range.1.clone())
+    pub(super) async fn home(&self, key: &[u8]) -> Result<Arc<Server>, Failure> {
+        let (slot, ranges) = (slot(key), self.ranges().await?);
+        let at = ranges.partition_point(|(last, _)| *last < slot);
+        Ok(ranges.get(at).ok_or_else(no_node)?.1.clone())
     }
 
-    pub(super) fn masters(&self) -> Result<Vec<Arc<Pool>>, Failure> {
-        if self.map.lock().ranges.is_empty() {
-            self.refresh()?;
-        }
-        let mut masters: Vec<Arc<Pool>> = Vec::new();
-        for (_, pool) in &self.map.lock().ranges {
-            if !masters.iter().any(|known| Arc::ptr_eq(known, pool)) {
-                masters.push(pool.clone());
+    pub(super) async fn masters(&self) -> Result<Vec<Arc<Server>>, Failure> {
+        let mut masters: Vec<Arc<Server>> = Vec::new();
+        for (_, server) in &*self.ranges().await? {
+            if !masters.iter().any(|known| Arc::ptr_eq(known, server)) {
+                masters.push(server.clone());
             }
         }
         Ok(masters)
     }
 
-    pub(super) fn node(&self, host: &str, port: u16) -> Arc<Pool> {
+    fn node(&self, host: &str, port: u16) -> Arc<Server> {
         let mut map = self.map.lock();
-        if let Some(node) = map.nodes.iter().find(|n| n.host == host && n.port == port) {
-            return node.pool.clone();
+        let mut nodes = map.nodes.iter();
+        if let Some(node) = nodes.find(|node| node.address() == Some((host, port))) {
+            return node.clone();
         }
         let target = Target::Server(at(&self.settings, host, port));
-        let pool = Arc::new(Pool::new(target, self.timeout, self.connections));
-        map.nodes.push(Node {
-            host: host.to_owned(),
-            port,
-            pool: pool.clone(),
-        });
-        pool
+        let node = Server::new(target, self.timeout);
+        map.nodes.push(node.clone());
+        node
     }
 
-    /// The node that another one names for a slot. One that does not know the host of its cluster
-    /// leaves it empty.
-    pub(super) fn redirect(
+    /// The node that another one names for a slot, and whether it is about to get the slot and has
+    /// the key already. After a failure without such a name, the next call looks for the masters.
+    pub(super) fn follow(
         &self,
-        from: &Arc<Pool>,
-        host: &str,
-        port: u16,
-        asking: bool,
-    ) -> Arc<Pool> {
-        let nodes = self.hosts();
-        let named = nodes.iter().find(|(_, pool)| Arc::ptr_eq(pool, from));
-        let pool = match named {
-            Some((known, _)) if host.is_empty() => self.node(known, port),
-            _ => self.node(host, port),
+        failure: &Failure,
+        from: &Arc<Server>,
+    ) -> Option<(Arc<Server>, bool)> {
+        let Failure::Refused(error) = failure else {
+            let mut map = self.map.lock();
+            map.ranges = Ranges::default();
+            map.nodes.sort_by_key(|node| Arc::ptr_eq(node, from));
+            return None;
         };
+        let (host, port) = error.redirect_node()?.0.rsplit_once(':')?;
+        // A node that does not know the host of its cluster leaves it empty.
+        let host = match host.is_empty() {
+            true => from.address()?.0,
+            false => host,
+        };
+        let node = self.node(host, port.parse().ok()?);
+        let asking = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
         if !asking {
             let mut map = self.map.lock();
-            map.ranges.clear();
+            map.ranges = Ranges::default();
             // The new master of a slot knows best who has which.
-            map.nodes
-                .sort_by_key(|node| !Arc::ptr_eq(&node.pool, &pool));
+            map.nodes.sort_by_key(|other| !Arc::ptr_eq(other, &node));
         }
-        pool
+        Some((node, asking))
     }
 
-    /// Looks for the masters again before the next call, because this node failed.
-    pub(super) fn distrust(&self, pool: &Arc<Pool>) {
-        let mut map = self.map.lock();
-        map.ranges.clear();
-        map.nodes.sort_by_key(|node| Arc::ptr_eq(&node.pool, pool));
-    }
-
-    fn hosts(&self) -> Vec<(String, Arc<Pool>)> {
-        let map = self.map.lock();
-        let nodes = map.nodes.iter();
-        nodes.map(|n| (n.host.clone(), n.pool.clone())).collect()
-    }
-
-    /// Asks the nodes which has which slots, until one answers.
-    fn refresh(&self) -> Result<(), Failure> {
+    /// What is known of the slots; asks the nodes until one answers if that is out of date.
+    async fn ranges(&self) -> Result<Ranges, Failure> {
+        let nodes = {
+            let map = self.map.lock();
+            if !map.ranges.is_empty() {
+                return Ok(map.ranges.clone());
+            }
+            map.nodes.clone()
+        };
         let mut result = Err(no_node());
-        for (host, pool) in self.hosts() {
-            match pool.send(::redis::cmd("CLUSTER").arg("SLOTS"), false) {
+        for node in nodes {
+            match node.send(::redis::cmd("CLUSTER").arg("SLOTS"), false).await {
                 Ok(reply) => {
-                    let mut ranges = self.ranges(&host, reply);
+                    let mut ranges = self.read(&node, reply);
                     ranges.sort_by_key(|(last, _)| *last);
-                    self.map.lock().ranges = ranges;
-                    return Ok(());
+                    let ranges = Ranges::from(ranges);
+                    self.map.lock().ranges = ranges.clone();
+                    return Ok(ranges);
                 }
                 Err(failure) => result = Err(failure),
             }
@@ -152,7 +136,7 @@ impl Cluster {
 
     /// Reads `[[first, last, [host, port, …], …], …]`. A node that does not know its own host leaves
     /// that empty.
-    fn ranges(&self, asked: &str, reply: Reply) -> Vec<(u16, Arc<Pool>)> {
+    fn read(&self, asked: &Server, reply: Reply) -> Vec<(u16, Arc<Server>)> {
         let Reply::Array(ranges) = reply else {
             return Vec::new();
         };
@@ -168,10 +152,10 @@ impl Cluster {
             };
             let host = match host {
                 Reply::BulkString(host) if !host.is_empty() => std::str::from_utf8(host).ok()?,
-                _ => asked,
+                _ => asked.address()?.0,
             };
-            let pool = self.node(host, u16::try_from(*port).ok()?);
-            Some((u16::try_from(*last).ok()?, pool))
+            let node = self.node(host, u16::try_from(*port).ok()?);
+            Some((u16::try_from(*last).ok()?, node))
         };
         ranges.iter().filter_map(range).collect()
     }
@@ -195,14 +179,7 @@ fn slot(key: &[u8]) -> u16 {
         .and_then(|rest| Some(&rest[..rest.iter().position(|byte| *byte == b'}')?]))
         .filter(|tag| !tag.is_empty())
         .unwrap_or(key);
-    let mut crc = 0u16;
-    for byte in tag {
-        crc ^= u16::from(*byte) << 8;
-        for _ in 0..8 {
-            crc = crc << 1 ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 };
-        }
-    }
-    crc % SLOTS
+    CRC.checksum(tag) % SLOTS
 }
 
 #[cfg(test)]

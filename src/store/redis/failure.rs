@@ -34,8 +34,6 @@ const KNOWN: &[(&[&str], ErrorKind, &str)] = &[
 /// Why a command has no reply.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Every connection is in use, and none was returned in time.
-    Busy,
     /// There is no connection: nothing was sent.
     Connect(RedisError),
     /// The command was sent, and no answer came.
@@ -48,14 +46,6 @@ pub(super) enum Failure {
 pub(super) enum Remedy {
     /// The server does not know the script by its name: it restarted, or its scripts were flushed.
     SendText,
-    /// Another node of the cluster has the slot. `asking`: it is about to get the slot, and has the
-    /// key already.
-    #[cfg(feature = "redis-cluster")]
-    Redirect {
-        host: String,
-        port: u16,
-        asking: bool,
-    },
     /// The keys of the command are on two nodes while the slot moves.
     Wait,
     /// A new connection may lead to a server that answers.
@@ -70,23 +60,10 @@ impl Failure {
         let error = match self {
             Self::Connect(_) => return Remedy::Relocate,
             Self::Lost(error) if error.is_connection_dropped() => return Remedy::Reconnect,
-            Self::Busy | Self::Lost(_) => return Remedy::None,
+            Self::Lost(_) => return Remedy::None,
             Self::Refused(error) => error,
         };
-        let kind = error.kind();
-        #[cfg(feature = "redis-cluster")]
-        if let Some((host, port)) = error
-            .redirect_node()
-            .and_then(|(address, _slot)| address.rsplit_once(':'))
-            && let Ok(port) = port.parse()
-        {
-            return Remedy::Redirect {
-                host: host.to_owned(),
-                port,
-                asking: kind == Kind::Server(ServerErrorKind::Ask),
-            };
-        }
-        match kind {
+        match error.kind() {
             Kind::Server(ServerErrorKind::NoScript) => Remedy::SendText,
             Kind::Server(ServerErrorKind::TryAgain) => Remedy::Wait,
             _ if self.is_elsewhere() => Remedy::Reconnect,
@@ -101,15 +78,7 @@ impl Failure {
 
     /// The error of the store. `unknown` says that the command may have changed a session.
     pub(super) fn into_error(self, unknown: bool) -> Error {
-        let error = match self {
-            Self::Busy => {
-                return Error::new(
-                    ErrorKind::Unavailable,
-                    "the session store is busy: every connection to it is in use, allow more or find out what takes long",
-                );
-            }
-            Self::Connect(error) | Self::Lost(error) | Self::Refused(error) => error,
-        };
+        let (Self::Connect(error) | Self::Lost(error) | Self::Refused(error)) = self;
         if unknown {
             return not_known(error);
         }

@@ -15,10 +15,10 @@ const FORWARD: u8 = 0;
 /// A cluster takes what stands in the braces for the slot, so all keys that a session ever has share
 /// one. In hex, because a raw byte may be a brace.
 pub(super) fn session(prefix: &str, key: &StoreKey) -> Vec<u8> {
+    let digit = |number: u8| b"0123456789abcdef"[usize::from(number & 15)];
     let [a, b] = key.shard();
-    let mut name = format!("{prefix}{{{a:02x}{b:02x}}}").into_bytes();
-    name.extend_from_slice(&key.as_bytes()[2..]);
-    name
+    let tag = [b'{', digit(a >> 4), digit(a), digit(b >> 4), digit(b), b'}'];
+    [prefix.as_bytes(), &tag, &key.as_bytes()[2..]].concat()
 }
 
 /// The store key in the name of a session's key.
@@ -47,9 +47,8 @@ pub(super) fn pattern(prefix: &str) -> String {
 /// The key of a user's index. A user name may be long, and hold any character: half of its SHA-256
 /// stands for it. Two users who share an index are told apart by their records.
 pub(super) fn index(prefix: &str, user: &str) -> Vec<u8> {
-    let mut name = format!("{prefix}:u:").into_bytes();
-    name.extend_from_slice(&Sha256::digest(user.as_bytes())[..16]);
-    name
+    let digest = Sha256::digest(user.as_bytes());
+    [prefix.as_bytes(), b":u:", &digest[..16]].concat()
 }
 
 /// A line of the index: session ID and store key.
