@@ -159,17 +159,6 @@ impl RedisStore {
     fn wait<T>(&self, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         self.0.driver()?.wait(future)
     }
-
-    /// Lets the runtime of the caller drive a future, or without one that of the driver.
-    fn boxed<'s, T>(
-        &'s self,
-        future: impl Future<Output = Result<T, Error>> + Send + 's,
-    ) -> StoreFuture<'s, T> {
-        match Handle::try_current() {
-            Ok(_) => Box::pin(future),
-            Err(_) => Box::pin(async { self.0.driver()?.within(future).await }),
-        }
-    }
 }
 
 impl Inner {
@@ -186,6 +175,17 @@ impl Inner {
             Error::with_source(ErrorKind::Unavailable, text, cause)
         })?;
         Ok(self.driver.get_or_init(|| driver))
+    }
+
+    /// Lets the runtime of the caller drive a future, or without one that of the driver.
+    fn boxed<'s, T>(
+        &'s self,
+        future: impl Future<Output = Result<T, Error>> + Send + 's,
+    ) -> StoreFuture<'s, T> {
+        match Handle::try_current() {
+            Ok(_) => Box::pin(future),
+            Err(_) => Box::pin(async { self.driver()?.within(future).await }),
+        }
     }
 
     async fn get(&self, name: &[u8]) -> Result<Reply, Error> {
@@ -589,7 +589,7 @@ impl SessionStore for RedisStore {
     }
 
     fn as_async(&self) -> Option<&dyn AsyncStore> {
-        Some(self)
+        Some(&*self.0)
     }
 
     fn expires_by_itself(&self) -> bool {
@@ -597,9 +597,9 @@ impl SessionStore for RedisStore {
     }
 }
 
-impl AsyncStore for RedisStore {
+impl AsyncStore for Inner {
     fn load<'s>(&'s self, key: &'s StoreKey, now: Timestamp) -> StoreFuture<'s, Loaded> {
-        self.boxed(self.0.load(key, now))
+        self.boxed(self.load(key, now))
     }
 
     fn swap<'s>(
@@ -608,10 +608,10 @@ impl AsyncStore for RedisStore {
         swap: Swap<'s>,
         now: Timestamp,
     ) -> StoreFuture<'s, Swapped> {
-        self.boxed(self.0.swap(key, swap, now))
+        self.boxed(self.swap(key, swap, now))
     }
 
     fn touch<'s>(&'s self, key: &'s StoreKey, touch: &'s Touch<'s>) -> StoreFuture<'s, ()> {
-        self.boxed(self.0.touch(key, touch))
+        self.boxed(self.touch(key, touch))
     }
 }

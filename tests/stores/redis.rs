@@ -4,6 +4,7 @@
 mod bytes;
 mod faults;
 mod nodes;
+mod runtimes;
 #[cfg(feature = "redis-tls")]
 mod tls;
 
