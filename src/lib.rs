@@ -51,7 +51,7 @@
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
-//! | `redis-cluster`, `redis-tls` | [`RedisStore`](store::RedisStore) on a cluster, and over TLS |
+//! | `redis-tls` | [`RedisStore`](store::RedisStore) over TLS |
 //! | `dialect` | [Liquid as platformOS and Shopify write it](guide::dialect): `{% liquid %}`, `function`, literals, nil for unknown names |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
 //! | `tracing` | [events](guide::observability) for the log |

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::coop::unconstrained;
+
+use super::StoreFuture;
+use crate::error::{Error, ErrorKind};
 
 /// A thread with a runtime of its own. It drives connections and timers; the futures of synchronous
 /// calls run on the threads that call. It ends when it is dropped.
@@ -67,6 +70,42 @@ impl Driver {
     #[allow(dead_code, reason = "for stores that connect on it alone")]
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
+    }
+}
+
+/// A driver that its first use starts.
+pub(super) struct LazyDriver {
+    name: &'static str,
+    driver: OnceLock<Driver>,
+}
+
+impl LazyDriver {
+    pub(super) fn new(name: &'static str) -> Self {
+        let driver = OnceLock::new();
+        Self { name, driver }
+    }
+
+    pub(super) fn get(&self) -> Result<&Driver, Error> {
+        if let Some(driver) = self.driver.get() {
+            return Ok(driver);
+        }
+        let driver = Driver::start(self.name).map_err(|cause| {
+            let text = "the session store can't start its thread: the system allows no more";
+            Error::with_source(ErrorKind::Unavailable, text, cause)
+        })?;
+        Ok(self.driver.get_or_init(|| driver))
+    }
+
+    /// Gives a future the timers and connections of the current runtime, or those of the driver
+    /// without one.
+    pub(super) fn boxed<'s, T>(
+        &'s self,
+        future: impl Future<Output = Result<T, Error>> + Send + 's,
+    ) -> StoreFuture<'s, T> {
+        match Handle::try_current() {
+            Ok(_) => Box::pin(future),
+            Err(_) => Box::pin(async { self.get()?.within(future).await }),
+        }
     }
 }
 

@@ -1,24 +1,20 @@
 mod builder;
 mod client;
-#[cfg(feature = "redis-cluster")]
 mod cluster;
 mod failure;
 mod keys;
 mod server;
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Cmd, Value as Reply};
-use tokio::runtime::Handle;
+use ::redis::{Cmd, FromRedisValue, Value as Reply, cmd};
 
 pub use self::builder::RedisStoreBuilder;
-use self::client::{Client, Script};
-use self::server::Server;
-use super::driver::Driver;
+use self::client::{Client, Place, Script};
+use super::driver::LazyDriver;
 use super::{AsyncStore, Forward, IndexLine, Loaded, SessionStore, StoreFuture, Swap, Swapped};
-use crate::SessionId;
 use crate::clock::Timestamp;
 use crate::store::StoreKey;
 use crate::store::{Record, Touch};
@@ -39,23 +35,29 @@ const LATEST: u64 = (1 << 48) - 1;
 /// Sessions in Redis or Valkey, shared by every process that connects to it.
 ///
 /// - Redis 6.2 or later, or Valkey: one server, one that
-///   [sentinels](RedisStoreBuilder::sentinels) watch, or a cluster (feature `redis-cluster`, method
-///   `cluster` of the builder), where sessions spread over all nodes. TLS comes with the feature
-///   `redis-tls` and a URL that begins with `rediss://`; the application installs a crypto provider
-///   of rustls 0.23 before.
+///   [sentinels](RedisStoreBuilder::sentinels) watch, or a
+///   [cluster](RedisStoreBuilder::cluster), where sessions spread over all nodes. TLS comes with the
+///   feature `redis-tls` and a URL that begins with `rediss://`; the application installs a crypto
+///   provider of rustls 0.23 before.
 /// - A session is one string, in its stored form. A commit is a compare-and-swap: two servers of the
 ///   application that write different keys of one session both keep their writes.
 /// - A request that does not touch its session costs no command, a load costs one, a commit one.
 ///   What extends the life of a signed-in session costs one more, for the index of the user's
 ///   sessions.
+/// - All callers on one tokio runtime share one connection, which their runtime drives: it needs its
+///   timers and its I/O enabled. The commands of parallel requests go out together. Synchronous calls,
+///   and async ones outside of tokio, share a connection that a thread of the store drives; the first
+///   of them starts the thread. In a cluster that holds for each node.
+/// - A dropped future of the [async face](SessionStore::as_async) leaves its step done or not done,
+///   and the connection to the others.
 /// - The server removes what is expired by itself, by its own clock. The caller's `now` decides what
 ///   is expired before that, to the millisecond: the application's servers should agree on the time.
 ///   [`sweep`](SessionStore::sweep) does nothing.
 /// - When the server is down, slow, full or takes no writes, calls fail with
-///   [`ErrorKind::Unavailable`] or [`ErrorKind::Full`] within the timeouts (two seconds each for
-///   connecting, sending and the answer; see [`RedisStoreBuilder`]), and succeed again when it does.
-///   Resolving the server's name is up to the system and not within them. A server that refuses the
-///   user, the password or a command is an [`ErrorKind::Config`].
+///   [`ErrorKind::Unavailable`] or [`ErrorKind::Full`] within the
+///   [timeout](RedisStoreBuilder::timeout), two seconds for connecting and two for each command, and
+///   succeed again when it does. After a timeout the next call connects again. A server that refuses
+///   the user, the password or a command is an [`ErrorKind::Config`].
 /// - Keys begin with `liquid-session`, or [another prefix](RedisStoreBuilder::prefix).
 ///
 /// If the answer to a change is lost, the store looks whether the change was made, and makes it if
@@ -107,7 +109,7 @@ struct Inner {
     touch: Script,
     index: Script,
     /// For calls from outside of a runtime. Started by the first.
-    driver: OnceLock<Driver>,
+    driver: LazyDriver,
 }
 
 impl RedisStore {
@@ -151,13 +153,13 @@ impl RedisStore {
             swap: Script::new(include_str!("redis/swap.lua")),
             touch: Script::new(include_str!("redis/touch.lua")),
             index: Script::new(include_str!("redis/index.lua")),
-            driver: OnceLock::new(),
+            driver: LazyDriver::new("sessions-redis"),
         }))
     }
 
     /// Waits for a future on this thread.
     fn wait<T>(&self, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        self.0.driver()?.wait(future)
+        self.0.driver.get()?.wait(future)
     }
 }
 
@@ -166,30 +168,10 @@ impl Inner {
         keys::session(&self.prefix, key)
     }
 
-    fn driver(&self) -> Result<&Driver, Error> {
-        if let Some(driver) = self.driver.get() {
-            return Ok(driver);
-        }
-        let driver = Driver::start("sessions-redis").map_err(|cause| {
-            let text = "the session store can't start its thread: the system allows no more";
-            Error::with_source(ErrorKind::Unavailable, text, cause)
-        })?;
-        Ok(self.driver.get_or_init(|| driver))
-    }
-
-    /// Lets the runtime of the caller drive a future, or without one that of the driver.
-    fn boxed<'s, T>(
-        &'s self,
-        future: impl Future<Output = Result<T, Error>> + Send + 's,
-    ) -> StoreFuture<'s, T> {
-        match Handle::try_current() {
-            Ok(_) => Box::pin(future),
-            Err(_) => Box::pin(async { self.driver()?.within(future).await }),
-        }
-    }
-
     async fn get(&self, name: &[u8]) -> Result<Reply, Error> {
-        self.client.run(name, ::redis::cmd("GET").arg(name)).await
+        self.client
+            .run(Place::Key(name), cmd("GET").arg(name))
+            .await
     }
 
     async fn load(&self, key: &StoreKey, now: Timestamp) -> Result<Loaded, Error> {
@@ -197,10 +179,9 @@ impl Inner {
     }
 
     async fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
-        if let Some(user) = touch.user {
-            self.add_line(user, touch.id, key, touch.deadline, touch.at)
-                .await?;
-        }
+        let line = keys::line(touch.id, key);
+        self.add_line(touch.user, &line, touch.deadline, touch.at)
+            .await?;
         let name = self.key(key);
         let mut call = self.touch.call(&[&name]);
         call.arg(millis(touch.at)).arg(millis(touch.deadline));
@@ -208,19 +189,20 @@ impl Inner {
         touched.await.map(|_| ())
     }
 
-    /// Adds a line to the index of a user, before the session is written.
+    /// Adds a line to the index of the user, before the session is written.
     async fn add_line(
         &self,
-        user: &str,
-        id: SessionId,
-        key: &StoreKey,
+        user: Option<&str>,
+        line: &[u8],
         deadline: Timestamp,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let Some(user) = user else { return Ok(()) };
         let name = keys::index(&self.prefix, user);
         let mut call = self.index.call(&[&name]);
-        call.arg(keys::line(id, key));
-        call.arg(millis(deadline + SLACK)).arg(millis(now));
+        call.arg(line)
+            .arg(millis(deadline + SLACK))
+            .arg(millis(now));
         let added = self.client.change(&name, &call, Some(&self.index));
         added.await.map(|_| ())
     }
@@ -230,35 +212,13 @@ impl Inner {
     async fn drop_line(&self, record: &Record, key: &StoreKey, until: Option<Timestamp>) {
         let Some(user) = record.user() else { return };
         let name = keys::index(&self.prefix, user);
-        let mut command = Cmd::new();
-        match until {
-            None => command.arg("ZREM").arg(&name),
-            Some(until) => {
-                command.arg("ZADD").arg(&name).arg("XX");
-                command.arg(millis(until + SLACK))
-            }
-        };
-        command.arg(keys::line(record.id(), key));
-        let _ = self.client.run(&name, &command).await;
-    }
-
-    async fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
-        match swap {
-            Swap::Create(record) => self.create(key, record, now).await,
-            Swap::Replace { before, after } => {
-                self.replace(key, before, Some(after), None, now).await
-            }
-            Swap::Move {
-                before,
-                after,
-                forward,
-            } => {
-                let after = Some(after);
-                self.replace(key, before, after, Some(forward), now).await
-            }
-            Swap::Remove(before) => self.replace(key, before, None, None, now).await,
-            Swap::RemoveUnreadable => self.remove_unreadable(key, now).await,
+        let mut command = cmd(if until.is_some() { "ZADD" } else { "ZREM" });
+        command.arg(&name);
+        if let Some(until) = until {
+            command.arg("XX").arg(millis(until + SLACK));
         }
+        command.arg(keys::line(record.id(), key));
+        let _ = self.client.run(Place::Key(&name), &command).await;
     }
 
     async fn create(
@@ -267,14 +227,12 @@ impl Inner {
         record: &Record,
         now: Timestamp,
     ) -> Result<Swapped, Error> {
-        if let Some(user) = record.user() {
-            let deadline = record.deadline();
-            self.add_line(user, record.id(), key, deadline, now).await?;
-        }
+        let (line, deadline) = (keys::line(record.id(), key), record.deadline());
+        self.add_line(record.user(), &line, deadline, now).await?;
         let name = self.key(key);
-        let mut command = ::redis::cmd("SET");
+        let mut command = cmd("SET");
         command.arg(&name).arg(record.to_bytes()).arg("NX");
-        command.arg("PX").arg(time_to_live(record.deadline(), now));
+        command.arg("PX").arg(time_to_live(deadline, now));
         let answer = self.client.change(&name, &command, None).await?;
         if answer.reply == Reply::Okay {
             return Ok(Swapped::Done);
@@ -286,25 +244,27 @@ impl Inner {
         }
     }
 
-    /// Replaces, moves or removes a record.
-    async fn replace(
-        &self,
-        key: &StoreKey,
-        before: &Record,
-        after: Option<&Record>,
-        forward: Option<Forward>,
-        now: Timestamp,
-    ) -> Result<Swapped, Error> {
+    async fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
+        let (before, after, forward) = match swap {
+            Swap::Create(record) => return self.create(key, record, now).await,
+            Swap::Replace { before, after } => (before, Some(after), None),
+            Swap::Move {
+                before,
+                after,
+                forward,
+            } => (before, Some(after), Some(forward)),
+            Swap::Remove(before) => (before, None, None),
+            Swap::RemoveUnreadable => return self.remove_unreadable(key, now).await,
+        };
         let name = self.key(key);
         if let Some(after) = after
-            && let Some(user) = after.user()
             && (forward.is_some()
                 || after.deadline() > before.deadline()
                 || before.user() != after.user())
         {
             let key = forward.map_or(*key, |forward| forward.to);
-            let deadline = after.deadline();
-            self.add_line(user, after.id(), &key, deadline, now).await?;
+            let (line, deadline) = (keys::line(after.id(), &key), after.deadline());
+            self.add_line(after.user(), &line, deadline, now).await?;
         }
         let mut repeated = false;
         let mut touched: Option<Arc<Record>> = None;
@@ -363,10 +323,8 @@ impl Inner {
             Some(forward) => self.swap.call(&[name, &self.key(&forward.to)]),
         };
         // As in the stored form.
-        let mut expected = [0; 14];
-        expected[..8].copy_from_slice(&current.version().to_le_bytes());
-        expected[8..].copy_from_slice(&millis(current.last_used()).to_le_bytes()[..6]);
-        call.arg(&expected);
+        let used = millis(current.last_used()).to_le_bytes();
+        call.arg([&current.version().to_le_bytes(), &used[..6]].concat());
         if let Some(forward) = &forward {
             call.arg(keys::forward(forward));
             call.arg(time_to_live(forward.until, now));
@@ -374,9 +332,10 @@ impl Inner {
         let later = after.filter(|after| current.last_used() > after.last_used());
         let later = later.map(|after| after.with_later_use(current));
         match later.as_ref().or(after) {
-            Some(after) => call
-                .arg(after.to_bytes())
-                .arg(time_to_live(after.deadline(), now)),
+            Some(after) => {
+                call.arg(after.to_bytes());
+                call.arg(time_to_live(after.deadline(), now))
+            }
             None => call.arg("").arg(0),
         };
         call
@@ -388,7 +347,7 @@ impl Inner {
             let reply = match self.get(&name).await {
                 // Not even a string.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    let mut remove = ::redis::cmd("DEL");
+                    let mut remove = cmd("DEL");
                     self.client.change(&name, remove.arg(&name), None).await?;
                     return Ok(Swapped::Done);
                 }
@@ -396,7 +355,7 @@ impl Inner {
             };
             let unreadable = match read(reply.clone(), now) {
                 Ok(found) => return Ok(instead(found)),
-                Err(_) => bytes(reply)?.unwrap_or_default(),
+                Err(_) => parse::<Vec<u8>>(reply)?,
             };
             let mut call = self.swap.call(&[&name]);
             call.arg(unreadable).arg("").arg(0);
@@ -409,59 +368,59 @@ impl Inner {
 
     async fn user_index(&self, user: &str) -> Result<Vec<IndexLine>, Error> {
         let name = keys::index(&self.prefix, user);
-        let mut command = ::redis::cmd("ZRANGE");
+        let mut command = cmd("ZRANGE");
         command.arg(&name).arg(0).arg(-1);
-        let lines = list(self.client.run(&name, &command).await?)?;
-        lines
-            .into_iter()
-            .map(|line| {
-                let line = bytes(line)?.unwrap_or_default();
-                keys::parse_line(&line).ok_or_else(unexpected)
-            })
-            .collect()
+        let reply = self.client.run(Place::Key(&name), &command).await?;
+        let line = |line: Vec<u8>| keys::parse_line(&line).ok_or_else(unexpected);
+        parse::<Vec<_>>(reply)?.into_iter().map(line).collect()
     }
 
-    /// Reads one page of a server's sessions, and gives the cursor of the next.
-    async fn page(
-        &self,
-        server: &Arc<Server>,
-        cursor: &[u8],
+    async fn scan(
+        self: &Arc<Self>,
         now: Timestamp,
-    ) -> Result<(Vec<u8>, Vec<(StoreKey, Arc<Record>)>), Error> {
-        let mut scan = ::redis::pipe();
-        scan.cmd("SCAN").arg(cursor).arg("COUNT").arg(BATCH);
-        scan.arg("MATCH").arg(keys::pattern(&self.prefix));
-        let page = client::read(server, &scan).await?.pop().map(list);
-        let Ok([next, names]) = <[Reply; 2]>::try_from(page.ok_or_else(unexpected)??) else {
-            return Err(unexpected());
-        };
-        let (mut found, mut reads) = (Vec::new(), ::redis::pipe());
-        for name in list(names)? {
-            let name = bytes(name)?.unwrap_or_default();
-            if let Some(key) = keys::parse_session(&self.prefix, &name) {
-                reads.cmd("GET").arg(&name);
-                found.push((key, name));
+        visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
+    ) -> Result<(), Error> {
+        // A server may name a key twice.
+        let mut seen = HashSet::new();
+        for server in self.client.masters().await? {
+            let mut cursor = Vec::from("0");
+            loop {
+                let mut command = cmd("SCAN");
+                command.arg(&cursor).arg("COUNT").arg(BATCH);
+                command.arg("MATCH").arg(keys::pattern(&self.prefix));
+                let page = self.client.run(Place::Server(&server), &command).await?;
+                let names: Vec<Vec<u8>>;
+                (cursor, names) = parse(page)?;
+                let mut loads = Vec::new();
+                for name in names {
+                    let key = keys::parse_session(&self.prefix, &name);
+                    if let Some(key) = key.filter(|key| seen.insert(*key)) {
+                        // All of a page are on their way at once.
+                        let store = self.clone();
+                        let load = async move { store.load(&key, now).await };
+                        loads.push((key, tokio::spawn(load)));
+                    }
+                }
+                for (key, load) in loads {
+                    match load.await.map_err(|_| unexpected())? {
+                        Ok(Loaded::Found(record)) if !visit(&key, &record) => return Ok(()),
+                        Err(error) if !is_unreadable(&error) => return Err(error),
+                        _ => {}
+                    }
+                }
+                if cursor == b"0" {
+                    break;
+                }
             }
         }
-        let mut records = Vec::new();
-        for ((key, name), reply) in found.iter().zip(client::read(server, &reads).await?) {
-            // The slot may move to another node meanwhile.
-            let reply = match reply {
-                Reply::ServerError(_) => self.get(name).await,
-                reply => Ok(reply),
-            };
-            if let Ok(Loaded::Found(record)) = reply.and_then(|reply| read(reply, now)) {
-                records.push((*key, record));
-            }
-        }
-        Ok((bytes(next)?.unwrap_or_default(), records))
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let mut ping = ::redis::pipe();
-        ping.cmd("PING");
         for server in self.client.masters().await? {
-            client::read(&server, &ping).await?;
+            self.client
+                .run(Place::Server(&server), &cmd("PING"))
+                .await?;
         }
         Ok(())
     }
@@ -480,7 +439,7 @@ fn time_to_live(deadline: Timestamp, now: Timestamp) -> u64 {
 
 /// What stands under the key of a session.
 fn read(reply: Reply, now: Timestamp) -> Result<Loaded, Error> {
-    let Some(bytes) = bytes(reply)? else {
+    let Some(bytes) = parse::<Option<Vec<u8>>>(reply)? else {
         return Ok(Loaded::Absent);
     };
     if let Some(forward) = keys::parse_forward(&bytes) {
@@ -496,19 +455,12 @@ fn read(reply: Reply, now: Timestamp) -> Result<Loaded, Error> {
     })
 }
 
-fn bytes(reply: Reply) -> Result<Option<Vec<u8>>, Error> {
-    match reply {
-        Reply::Nil => Ok(None),
-        Reply::BulkString(bytes) => Ok(Some(bytes)),
-        _ => Err(unexpected()),
-    }
+fn parse<T: FromRedisValue>(reply: Reply) -> Result<T, Error> {
+    ::redis::from_redis_value(reply).map_err(|_| unexpected())
 }
 
-fn list(reply: Reply) -> Result<Vec<Reply>, Error> {
-    match reply {
-        Reply::Array(items) => Ok(items),
-        _ => Err(unexpected()),
-    }
+fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NewerForm)
 }
 
 fn unexpected() -> Error {
@@ -564,24 +516,7 @@ impl SessionStore for RedisStore {
         now: Timestamp,
         visit: &mut dyn FnMut(&StoreKey, &Record) -> bool,
     ) -> Result<(), Error> {
-        // A server may name a key twice.
-        let mut seen = HashSet::new();
-        for server in self.wait(self.0.client.masters())? {
-            let mut cursor = b"0".to_vec();
-            loop {
-                let (next, page) = self.wait(self.0.page(&server, &cursor, now))?;
-                for (key, record) in page {
-                    if seen.insert(key) && !visit(&key, &record) {
-                        return Ok(());
-                    }
-                }
-                cursor = next;
-                if cursor == b"0" {
-                    break;
-                }
-            }
-        }
-        Ok(())
+        self.wait(self.0.scan(now, visit))
     }
 
     fn ping(&self) -> Result<(), Error> {
@@ -599,7 +534,7 @@ impl SessionStore for RedisStore {
 
 impl AsyncStore for Inner {
     fn load<'s>(&'s self, key: &'s StoreKey, now: Timestamp) -> StoreFuture<'s, Loaded> {
-        self.boxed(self.load(key, now))
+        self.driver.boxed(self.load(key, now))
     }
 
     fn swap<'s>(
@@ -608,10 +543,10 @@ impl AsyncStore for Inner {
         swap: Swap<'s>,
         now: Timestamp,
     ) -> StoreFuture<'s, Swapped> {
-        self.boxed(self.swap(key, swap, now))
+        self.driver.boxed(self.swap(key, swap, now))
     }
 
     fn touch<'s>(&'s self, key: &'s StoreKey, touch: &'s Touch<'s>) -> StoreFuture<'s, ()> {
-        self.boxed(self.touch(key, touch))
+        self.driver.boxed(self.touch(key, touch))
     }
 }

@@ -16,12 +16,12 @@ mod redis_awaited {
     liquid_session::store_acceptance!(|| Served::new().awaited());
 }
 
-#[cfg(feature = "redis-cluster")]
+#[cfg(feature = "redis")]
 mod redis_cluster {
     liquid_session::store_acceptance!(crate::redis_store::Served::on_a_cluster);
 }
 
-#[cfg(feature = "redis-cluster")]
+#[cfg(feature = "redis")]
 mod redis_cluster_awaited {
     use crate::redis_store::Served;
 

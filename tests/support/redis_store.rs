@@ -27,7 +27,6 @@ pub(crate) struct Served {
 type Running = Mutex<Weak<Vec<RedisServer>>>;
 
 static SERVER: Running = Mutex::new(Weak::new());
-#[cfg(feature = "redis-cluster")]
 static CLUSTER: Running = Mutex::new(Weak::new());
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 static STORES: AtomicUsize = AtomicUsize::new(0);
@@ -41,7 +40,6 @@ impl Served {
     }
 
     /// A new store with nothing in it, on a cluster of three masters.
-    #[cfg(feature = "redis-cluster")]
     pub(crate) fn on_a_cluster() -> Self {
         Self::on(&CLUSTER, RedisServer::start_cluster, |builder| {
             builder.cluster(Vec::<String>::new())

@@ -2,13 +2,12 @@ use std::time::Duration;
 
 #[cfg(feature = "redis-tls")]
 use ::redis::ConnectionAddr;
-use ::redis::{ConnectionInfo, IntoConnectionInfo as _, RedisError};
+use ::redis::{ConnectionInfo, IntoConnectionInfo as _};
 
 use super::RedisStore;
 use super::client::Client;
-#[cfg(feature = "redis-cluster")]
 use super::cluster::Cluster;
-use super::server::{Server, Target};
+use super::server::{Sentinels, Server};
 use crate::{Error, ErrorKind};
 
 /// Settings of a [`RedisStore`]; [`RedisStore::builder`] makes one.
@@ -27,23 +26,26 @@ use crate::{Error, ErrorKind};
 #[must_use]
 pub struct RedisStoreBuilder {
     url: String,
-    /// The URLs of sentinels, and the name of what they watch.
-    sentinels: Option<(Vec<String>, String)>,
-    #[cfg(feature = "redis-cluster")]
-    cluster: Option<Vec<String>>,
+    others: Others,
     #[cfg(feature = "redis-tls")]
     root_certificate: Option<Vec<u8>>,
     prefix: String,
     timeout: Duration,
 }
 
+/// The URLs of what there is beside the server.
+#[derive(Clone)]
+enum Others {
+    None,
+    Sentinels { urls: Vec<String>, service: String },
+    Nodes(Vec<String>),
+}
+
 impl RedisStoreBuilder {
     pub(super) fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            sentinels: None,
-            #[cfg(feature = "redis-cluster")]
-            cluster: None,
+            others: Others::None,
             #[cfg(feature = "redis-tls")]
             root_certificate: None,
             prefix: "liquid-session".to_owned(),
@@ -64,8 +66,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How long each step of a call may take: to resolve the name of the server, connect and sign in;
-    /// to send a command and get its answer. Two seconds unless told otherwise.
+    /// How long each step of a call may take: to resolve the name of the server, connect to it and
+    /// sign in; to send a command and get its answer. Two seconds unless told otherwise.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -95,8 +97,10 @@ impl RedisStoreBuilder {
         urls: impl IntoIterator<Item = impl Into<String>>,
         service: impl Into<String>,
     ) -> Self {
-        let urls = urls.into_iter().map(Into::into).collect();
-        self.sentinels = Some((urls, service.into()));
+        self.others = Others::Sentinels {
+            urls: urls.into_iter().map(Into::into).collect(),
+            service: service.into(),
+        };
         self
     }
 
@@ -113,9 +117,8 @@ impl RedisStoreBuilder {
     ///     .build()?;
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
-    #[cfg(feature = "redis-cluster")]
     pub fn cluster(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.cluster = Some(urls.into_iter().map(Into::into).collect());
+        self.others = Others::Nodes(urls.into_iter().map(Into::into).collect());
         self
     }
 
@@ -165,84 +168,64 @@ impl RedisStoreBuilder {
         if self.timeout.is_zero() {
             return invalid("a timeout of a Redis store is longer than zero: allow at least 1 ms");
         }
-        #[cfg(feature = "redis-tls")]
-        if self.lacks_crypto() {
-            return invalid(
-                "a Redis store over TLS needs rustls's crypto provider: call `install_default` of one, such as `rustls::crypto::ring`, before",
-            );
-        }
-        let client = self.client().map_err(|cause| {
-            Error::with_source(
-                ErrorKind::Config,
-                "expected the URL of a Redis server, such as redis://127.0.0.1:6379, found something else",
-                cause,
-            )
-        })?;
+        let client = self.client()?;
         Ok(RedisStore::new(self.prefix, client))
     }
 
-    fn client(&self) -> Result<Client, RedisError> {
-        let settings = self.settings(&self.url)?;
-        #[cfg(feature = "redis-cluster")]
-        if let Some(others) = &self.cluster {
-            let mut seeds = vec![settings];
-            for url in others {
-                seeds.push(self.settings(url)?);
+    fn client(&self) -> Result<Client, Error> {
+        let first = self.settings(&self.url)?;
+        let server = |settings, sentinels| Server::new(settings, sentinels, self.timeout);
+        Ok(match &self.others {
+            Others::None => Client::Single(server(first, None)),
+            Others::Sentinels { urls, service } => {
+                let servers = urls.iter().map(|url| self.settings(url));
+                let sentinels = Sentinels {
+                    servers: servers.collect::<Result<_, _>>()?,
+                    service: service.clone(),
+                };
+                Client::Single(server(first, Some(sentinels)))
             }
-            let no_address = (
-                ::redis::ErrorKind::InvalidClientConfig,
-                "a node of a cluster has a host and a port",
-            );
-            let cluster = Cluster::new(seeds, self.timeout);
-            return Ok(Client::Cluster(cluster.ok_or(no_address)?));
-        }
-        let target = match &self.sentinels {
-            None => Target::Server(settings),
-            Some((urls, service)) => Target::Sentinel {
-                sentinels: urls
-                    .iter()
-                    .map(|url| self.settings(url))
-                    .collect::<Result<_, _>>()?,
-                service: service.clone(),
-                settings,
-            },
-        };
-        Ok(Client::Single(Server::new(target, self.timeout)))
+            Others::Nodes(urls) => {
+                let mut nodes = vec![server(first, None)];
+                for url in urls {
+                    nodes.push(server(self.settings(url)?, None));
+                }
+                if nodes.iter().any(|node| node.address().is_none()) {
+                    return Err(Error::new(ErrorKind::Config, NO_URL));
+                }
+                Client::Cluster(Cluster::new(nodes))
+            }
+        })
     }
 
-    fn settings(&self, url: &str) -> Result<ConnectionInfo, RedisError> {
-        let info = url.into_connection_info()?;
+    fn settings(&self, url: &str) -> Result<ConnectionInfo, Error> {
+        let no_url = |cause| Error::with_source(ErrorKind::Config, NO_URL, cause);
+        let info = url.into_connection_info().map_err(no_url)?;
         // The client's name and version would be two more commands with each connection.
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
         let info = info.set_redis_settings(settings);
         #[cfg(feature = "redis-tls")]
-        if let Some(root_certificate) = &self.root_certificate
-            && matches!(info.addr(), ConnectionAddr::TcpTls { .. })
-        {
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            // The client panics without one.
+            if rustls::crypto::CryptoProvider::get_default().is_none() {
+                return Err(Error::new(ErrorKind::Config, NO_CRYPTO));
+            }
             let certificates = ::redis::TlsCertificates {
                 client_tls: None,
-                root_cert: Some(root_certificate.clone()),
+                root_cert: self.root_certificate.clone(),
             };
-            let client = ::redis::Client::build_with_tls(info, certificates)?;
+            let client = ::redis::Client::build_with_tls(info, certificates).map_err(no_url)?;
             return Ok(client.get_connection_info().clone());
         }
         Ok(info)
     }
-
-    /// Whether a URL asks for TLS, and nothing in the program can encrypt. The client panics then.
-    #[cfg(feature = "redis-tls")]
-    fn lacks_crypto(&self) -> bool {
-        let mut urls = vec![&self.url];
-        urls.extend(self.sentinels.iter().flat_map(|(urls, _)| urls));
-        #[cfg(feature = "redis-cluster")]
-        urls.extend(self.cluster.iter().flatten());
-        rustls::crypto::CryptoProvider::get_default().is_none()
-            && urls.iter().any(|url| {
-                let info = url.as_str().into_connection_info();
-                info.is_ok_and(|info| matches!(info.addr(), ConnectionAddr::TcpTls { .. }))
-            })
-    }
 }
+
+const NO_URL: &str =
+    "expected the URL of a Redis server, such as redis://127.0.0.1:6379, found something else";
+
+#[cfg(feature = "redis-tls")]
+const NO_CRYPTO: &str = "a Redis store over TLS needs rustls's crypto provider: call `install_default` of one, such as `rustls::crypto::ring`, before";
 
 /// Without the URL: it may hold a password.
 impl std::fmt::Debug for RedisStoreBuilder {

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Arg, Cmd, Pipeline, Value as Reply};
+use ::redis::{Arg, Cmd, ErrorKind as Kind, ServerErrorKind, Value as Reply};
 
-#[cfg(feature = "redis-cluster")]
 use super::cluster::Cluster;
-use super::failure::{Failure, Remedy};
+use super::failure::Failure;
 use super::server::Server;
 use crate::Error;
 
@@ -23,8 +22,14 @@ const PAUSE: Duration = Duration::from_millis(3);
 
 pub(super) enum Client {
     Single(Arc<Server>),
-    #[cfg(feature = "redis-cluster")]
     Cluster(Cluster),
+}
+
+/// Where a command goes: to the server that has a key, or to a certain one.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'p> {
+    Key(&'p [u8]),
+    Server(&'p Arc<Server>),
 }
 
 /// A script and the name that a server gives it, the SHA-1 of its text.
@@ -67,9 +72,9 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    /// Runs a command on a key that changes no session.
-    pub(super) async fn run(&self, key: &[u8], command: &Cmd) -> Result<Reply, Error> {
-        let sent = self.send(key, command, None, &mut false).await;
+    /// Runs a command that changes no session.
+    pub(super) async fn run(&self, place: Place<'_>, command: &Cmd) -> Result<Reply, Error> {
+        let sent = self.send(place, command, None, &mut false).await;
         sent.map_err(|failure| failure.into_error(false))
     }
 
@@ -80,8 +85,8 @@ impl Client {
         command: &Cmd,
         script: Option<&Script>,
     ) -> Result<Answer, Error> {
-        let mut repeated = false;
-        match self.send(key, command, script, &mut repeated).await {
+        let (place, mut repeated) = (Place::Key(key), false);
+        match self.send(place, command, script, &mut repeated).await {
             Ok(reply) => Ok(Answer { reply, repeated }),
             Err(failure) => Err(failure.into_error(repeated)),
         }
@@ -91,7 +96,6 @@ impl Client {
     pub(super) async fn masters(&self) -> Result<Vec<Arc<Server>>, Error> {
         match self {
             Self::Single(server) => Ok(vec![server.clone()]),
-            #[cfg(feature = "redis-cluster")]
             Self::Cluster(cluster) => {
                 let masters = cluster.masters().await;
                 masters.map_err(|failure| failure.into_error(false))
@@ -102,18 +106,22 @@ impl Client {
     /// Gives the reply; `lost` says whether an answer was lost.
     async fn send(
         &self,
-        key: &[u8],
+        place: Place<'_>,
         command: &Cmd,
         script: Option<&Script>,
         lost: &mut bool,
     ) -> Result<Reply, Failure> {
-        let (mut reconnected, mut attempt, mut with_text) = (false, 0, None);
+        let (mut attempt, mut reconnected, mut with_text) = (0, false, None);
+        let mut reconnect = || !std::mem::replace(&mut reconnected, true);
         let mut redirect = None;
         loop {
             attempt += 1;
-            let (server, asking) = match redirect.take() {
-                Some(place) => place,
-                None => (self.home(key).await?, false),
+            let (server, asking) = match (redirect.take(), place, self) {
+                (Some(named), ..) => named,
+                (_, Place::Server(server), _) | (.., Self::Single(server)) => {
+                    (server.clone(), false)
+                }
+                (_, Place::Key(key), Self::Cluster(cluster)) => (cluster.home(key).await?, false),
             };
             let command = with_text.as_ref().unwrap_or(command);
             let failure = match server.send(command, asking).await {
@@ -121,44 +129,31 @@ impl Client {
                 Err(failure) => failure,
             };
             *lost |= matches!(failure, Failure::Lost(_));
-            #[cfg(feature = "redis-cluster")]
             if let Self::Cluster(cluster) = self {
                 redirect = cluster.follow(&failure, &server);
-                if redirect.is_some() && attempt < ATTEMPTS {
-                    continue;
-                }
             }
-            match (failure.remedy(), script) {
-                (Remedy::SendText, Some(script)) if with_text.is_none() => {
-                    with_text = Some(script.with_text(command));
-                    redirect = Some((server, asking));
-                }
-                (Remedy::Wait, _) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(PAUSE * attempt).await;
-                }
-                (Remedy::Reconnect, _) if !reconnected => reconnected = true,
-                (Remedy::Relocate, _) if !reconnected && !matches!(self, Self::Single(_)) => {
-                    reconnected = true;
-                }
-                _ => return Err(failure),
+            let again = match &failure {
+                _ if redirect.is_some() => attempt < ATTEMPTS,
+                // Another node may have the slot by now.
+                Failure::Connect(_) => matches!(self, Self::Cluster(_)) && reconnect(),
+                Failure::Lost(error) => error.is_connection_dropped() && reconnect(),
+                Failure::Refused(error) => match (error.kind(), script) {
+                    // It restarted, or its scripts were flushed.
+                    (Kind::Server(ServerErrorKind::NoScript), Some(script)) => {
+                        redirect = Some((server, asking));
+                        with_text.replace(script.with_text(command)).is_none()
+                    }
+                    // The keys of the command are on two nodes while the slot moves.
+                    (Kind::Server(ServerErrorKind::TryAgain), _) => {
+                        tokio::time::sleep(PAUSE * attempt).await;
+                        attempt < ATTEMPTS
+                    }
+                    _ => failure.is_elsewhere() && reconnect(),
+                },
+            };
+            if !again {
+                return Err(failure);
             }
         }
     }
-
-    async fn home(&self, _key: &[u8]) -> Result<Arc<Server>, Failure> {
-        match self {
-            Self::Single(server) => Ok(server.clone()),
-            #[cfg(feature = "redis-cluster")]
-            Self::Cluster(cluster) => cluster.home(_key).await,
-        }
-    }
-}
-
-/// Sends commands that change nothing to one server.
-pub(super) async fn read(server: &Arc<Server>, commands: &Pipeline) -> Result<Vec<Reply>, Error> {
-    if commands.is_empty() {
-        return Ok(Vec::new());
-    }
-    let replies = server.read(commands).await;
-    replies.map_err(|failure| failure.into_error(false))
 }

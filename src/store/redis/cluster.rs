@@ -4,26 +4,19 @@
 //! sent and to commands that were not, so a change that never ran would not be told from a lost answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use ::redis::{ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value as Reply};
+use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value as Reply};
 use parking_lot::Mutex;
 
 use super::failure::Failure;
-use super::server::{Server, Target, at};
+use super::server::Server;
 
 const SLOTS: u16 = 16_384;
 
 const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);
 
-pub(super) struct Cluster {
-    /// How to sign in to a node; the address is not used.
-    settings: ConnectionInfo,
-    timeout: Duration,
-    map: Mutex<Map>,
-}
+pub(super) struct Cluster(Mutex<Map>);
 
-#[derive(Default)]
 struct Map {
     /// Every node that was ever named; the one that failed last comes last.
     nodes: Vec<Arc<Server>>,
@@ -35,19 +28,10 @@ struct Map {
 type Ranges = Arc<[(u16, Arc<Server>)]>;
 
 impl Cluster {
-    /// `None` without the host and the port of each of these nodes.
-    pub(super) fn new(seeds: Vec<ConnectionInfo>, timeout: Duration) -> Option<Self> {
-        let cluster = Self {
-            settings: seeds.first()?.clone(),
-            timeout,
-            map: Mutex::default(),
-        };
-        for seed in seeds {
-            let server = Server::new(Target::Server(seed), timeout);
-            server.address()?;
-            cluster.map.lock().nodes.push(server);
-        }
-        Some(cluster)
+    /// A cluster with these nodes, and others.
+    pub(super) fn new(nodes: Vec<Arc<Server>>) -> Self {
+        let ranges = Ranges::default();
+        Self(Mutex::new(Map { nodes, ranges }))
     }
 
     /// The master of a key.
@@ -67,15 +51,14 @@ impl Cluster {
         Ok(masters)
     }
 
-    fn node(&self, host: &str, port: u16) -> Arc<Server> {
-        let mut map = self.map.lock();
-        let mut nodes = map.nodes.iter();
-        if let Some(node) = nodes.find(|node| node.address() == Some((host, port))) {
-            return node.clone();
+    /// The node with this address. `from` has the settings of all.
+    fn node(&self, from: &Server, host: &str, port: u16) -> Arc<Server> {
+        let nodes = &mut self.0.lock().nodes;
+        let known = nodes.iter().find(|n| n.address() == Some((host, port)));
+        let node = known.cloned().unwrap_or_else(|| from.other(host, port));
+        if known.is_none() {
+            nodes.push(node.clone());
         }
-        let target = Target::Server(at(&self.settings, host, port));
-        let node = Server::new(target, self.timeout);
-        map.nodes.push(node.clone());
         node
     }
 
@@ -87,9 +70,7 @@ impl Cluster {
         from: &Arc<Server>,
     ) -> Option<(Arc<Server>, bool)> {
         let Failure::Refused(error) = failure else {
-            let mut map = self.map.lock();
-            map.ranges = Ranges::default();
-            map.nodes.sort_by_key(|node| Arc::ptr_eq(node, from));
+            self.distrust(|node| Arc::ptr_eq(node, from));
             return None;
         };
         let (host, port) = error.redirect_node()?.0.rsplit_once(':')?;
@@ -98,21 +79,26 @@ impl Cluster {
             true => from.address()?.0,
             false => host,
         };
-        let node = self.node(host, port.parse().ok()?);
+        let node = self.node(from, host, port.parse().ok()?);
         let asking = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
         if !asking {
-            let mut map = self.map.lock();
-            map.ranges = Ranges::default();
             // The new master of a slot knows best who has which.
-            map.nodes.sort_by_key(|other| !Arc::ptr_eq(other, &node));
+            self.distrust(|other| !Arc::ptr_eq(other, &node));
         }
         Some((node, asking))
+    }
+
+    /// Forgets who has which slots. These nodes are asked last.
+    fn distrust(&self, is_last: impl Fn(&Arc<Server>) -> bool) {
+        let mut map = self.0.lock();
+        map.ranges = Ranges::default();
+        map.nodes.sort_by_key(is_last);
     }
 
     /// What is known of the slots; asks the nodes until one answers if that is out of date.
     async fn ranges(&self) -> Result<Ranges, Failure> {
         let nodes = {
-            let map = self.map.lock();
+            let map = self.0.lock();
             if !map.ranges.is_empty() {
                 return Ok(map.ranges.clone());
             }
@@ -125,7 +111,7 @@ impl Cluster {
                     let mut ranges = self.read(&node, reply);
                     ranges.sort_by_key(|(last, _)| *last);
                     let ranges = Ranges::from(ranges);
-                    self.map.lock().ranges = ranges.clone();
+                    self.0.lock().ranges = ranges.clone();
                     return Ok(ranges);
                 }
                 Err(failure) => result = Err(failure),
@@ -137,14 +123,8 @@ impl Cluster {
     /// Reads `[[first, last, [host, port, …], …], …]`. A node that does not know its own host leaves
     /// that empty.
     fn read(&self, asked: &Server, reply: Reply) -> Vec<(u16, Arc<Server>)> {
-        let Reply::Array(ranges) = reply else {
-            return Vec::new();
-        };
-        let range = |range: &Reply| {
-            let Reply::Array(parts) = range else {
-                return None;
-            };
-            let [_, Reply::Int(last), Reply::Array(master), ..] = &parts[..] else {
+        let range = |range: Vec<Reply>| {
+            let [_, Reply::Int(last), Reply::Array(master), ..] = &range[..] else {
                 return None;
             };
             let [host, Reply::Int(port), ..] = &master[..] else {
@@ -154,10 +134,11 @@ impl Cluster {
                 Reply::BulkString(host) if !host.is_empty() => std::str::from_utf8(host).ok()?,
                 _ => asked.address()?.0,
             };
-            let node = self.node(host, u16::try_from(*port).ok()?);
+            let node = self.node(asked, host, u16::try_from(*port).ok()?);
             Some((u16::try_from(*last).ok()?, node))
         };
-        ranges.iter().filter_map(range).collect()
+        let ranges: Vec<Vec<Reply>> = ::redis::from_redis_value(reply).unwrap_or_default();
+        ranges.into_iter().filter_map(range).collect()
     }
 }
 

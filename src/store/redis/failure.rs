@@ -1,6 +1,6 @@
 //! What a failed command means.
 
-use ::redis::{ErrorKind as Kind, RedisError, ServerErrorKind};
+use ::redis::{ErrorKind as Kind, RedisError};
 
 use crate::{Error, ErrorKind};
 
@@ -42,38 +42,15 @@ pub(super) enum Failure {
     Refused(RedisError),
 }
 
-/// What to do about a failure.
-pub(super) enum Remedy {
-    /// The server does not know the script by its name: it restarted, or its scripts were flushed.
-    SendText,
-    /// The keys of the command are on two nodes while the slot moves.
-    Wait,
-    /// A new connection may lead to a server that answers.
-    Reconnect,
-    /// In a cluster, another node may have the slot by now.
-    Relocate,
-    None,
-}
-
 impl Failure {
-    pub(super) fn remedy(&self) -> Remedy {
-        let error = match self {
-            Self::Connect(_) => return Remedy::Relocate,
-            Self::Lost(error) if error.is_connection_dropped() => return Remedy::Reconnect,
-            Self::Lost(_) => return Remedy::None,
-            Self::Refused(error) => error,
-        };
-        match error.kind() {
-            Kind::Server(ServerErrorKind::NoScript) => Remedy::SendText,
-            Kind::Server(ServerErrorKind::TryAgain) => Remedy::Wait,
-            _ if self.is_elsewhere() => Remedy::Reconnect,
-            _ => Remedy::None,
-        }
-    }
-
     /// Whether the server is no master any more, or has lost its own.
     pub(super) fn is_elsewhere(&self) -> bool {
         matches!(self, Self::Refused(error) if says(error, &["READONLY", "MASTERDOWN"]))
+    }
+
+    /// Whether the server or the way to it may be dead, so that the next call connects again.
+    pub(super) fn ends_connection(&self) -> bool {
+        !matches!(self, Self::Refused(_)) || self.is_elsewhere()
     }
 
     /// The error of the store. `unknown` says that the command may have changed a session.

@@ -4,13 +4,14 @@
 //! the callers drives it: a command crosses no threads but those of that runtime.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "tracing")]
+use std::sync::Once;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline,
-    RedisError, RedisResult, Value as Reply,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError,
+    RedisResult, Value as Reply,
 };
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Id};
@@ -19,22 +20,20 @@ use tokio::sync::watch;
 use super::failure::Failure;
 
 pub(super) struct Server {
-    target: Target,
-    config: AsyncConnectionConfig,
+    /// How to sign in, and the address if there are no sentinels.
+    settings: ConnectionInfo,
+    sentinels: Option<Sentinels>,
+    timeout: Duration,
     /// One for each runtime.
     lines: Mutex<Vec<(Id, Line)>>,
-    policy_checked: AtomicBool,
+    #[cfg(feature = "tracing")]
+    policy_checked: Once,
 }
 
-pub(super) enum Target {
-    Server(ConnectionInfo),
-    /// The client's own sentinel support waits for sentinels without a timeout.
-    Sentinel {
-        sentinels: Vec<ConnectionInfo>,
-        service: String,
-        /// How to sign in to the server; its address is not used.
-        settings: ConnectionInfo,
-    },
+/// Not the client's own: it waits for sentinels without a timeout.
+pub(super) struct Sentinels {
+    pub(super) servers: Vec<ConnectionInfo>,
+    pub(super) service: String,
 }
 
 /// `None` while a task connects. The task lives as long as its runtime, and so does the channel.
@@ -45,24 +44,28 @@ fn is_alive(line: &Line) -> bool {
 }
 
 impl Server {
-    pub(super) fn new(target: Target, timeout: Duration) -> Arc<Self> {
+    pub(super) fn new(
+        settings: ConnectionInfo,
+        sentinels: Option<Sentinels>,
+        timeout: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            target,
-            config: AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(timeout))
-                .set_response_timeout(Some(timeout)),
+            settings,
+            sentinels,
+            timeout,
             lines: Mutex::default(),
-            policy_checked: AtomicBool::new(false),
+            #[cfg(feature = "tracing")]
+            policy_checked: Once::new(),
         })
     }
 
-    /// The host and the port of a server without sentinels.
-    #[cfg(feature = "redis-cluster")]
+    /// Another server, with the same settings.
+    pub(super) fn other(&self, host: &str, port: u16) -> Arc<Self> {
+        Self::new(at(&self.settings, host, port), None, self.timeout)
+    }
+
     pub(super) fn address(&self) -> Option<(&str, u16)> {
-        let Target::Server(settings) = &self.target else {
-            return None;
-        };
-        match settings.addr() {
+        match self.settings.addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 Some((host, *port))
             }
@@ -76,59 +79,16 @@ impl Server {
         command: &Cmd,
         asking: bool,
     ) -> Result<Reply, Failure> {
-        let reply = if asking {
-            let mut both = ::redis::pipe();
-            both.cmd("ASKING").add_command(command.clone());
-            self.send_all(&both).await?.pop().unwrap_or_default()
-        } else {
-            let send =
-                async |mut line: MultiplexedConnection| line.send_packed_command(command).await;
-            self.on_line(send).await?
-        };
-        reply.extract_error().map_err(|error| {
-            let failure = Failure::Refused(error);
-            if failure.is_elsewhere() {
-                // Every connection leads to this server.
-                self.lines.lock().clear();
-            }
-            failure
-        })
-    }
-
-    /// Sends commands that change nothing at once, again if the connection was dead. A reply may be
-    /// an error of the server.
-    pub(super) async fn read(self: &Arc<Self>, commands: &Pipeline) -> Result<Vec<Reply>, Failure> {
-        match self.send_all(commands).await {
-            Err(Failure::Lost(error)) if error.is_connection_dropped() => {
-                self.send_all(commands).await
-            }
-            answer => answer,
-        }
-    }
-
-    async fn send_all(self: &Arc<Self>, commands: &Pipeline) -> Result<Vec<Reply>, Failure> {
-        let count = commands.len();
-        self.on_line(async |mut line: MultiplexedConnection| {
-            line.send_packed_commands(commands, 0, count).await
-        })
-        .await
-    }
-
-    async fn on_line<T>(
-        self: &Arc<Self>,
-        send: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
-    ) -> Result<T, Failure> {
         let mut line = self.line();
         let connection = match line.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(connection)) => connection.clone(),
             _ => Err((ErrorKind::Io, "the connection was given up").into()),
         };
         let sent = match connection {
-            Ok(connection) => send(connection).await.map_err(Failure::Lost),
+            Ok(connection) => exchange(connection, command, asking).await,
             Err(error) => Err(Failure::Connect(error)),
         };
-        if sent.is_err() {
-            // The server or the way to it may be dead, so the next call connects again.
+        if sent.as_ref().is_err_and(Failure::ends_connection) {
             let mut lines = self.lines.lock();
             lines.retain(|(_, other)| !other.same_channel(&line));
         }
@@ -158,35 +118,37 @@ impl Server {
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        let mut connection = match &self.target {
-            Target::Server(settings) => self.connect_to(settings).await?,
-            Target::Sentinel {
-                sentinels,
-                service,
-                settings,
-            } => {
-                let mut result = Err(no_master("no sentinel is known"));
-                for sentinel in sentinels {
-                    result = self.master(sentinel, service, settings).await;
-                    if result.is_ok() {
-                        break;
-                    }
-                }
-                result?
-            }
+        let connection = match &self.sentinels {
+            None => self.connect_to(self.settings.clone()).await?,
+            Some(sentinels) => self.connect_to_master(sentinels).await?,
         };
-        if !self.policy_checked.swap(true, Ordering::Relaxed) {
-            report_eviction(&mut connection).await?;
+        #[cfg(feature = "tracing")]
+        if !self.policy_checked.is_completed() {
+            let policy = eviction_policy(connection.clone()).await;
+            self.policy_checked.call_once(|| report(&policy));
         }
         Ok(connection)
     }
 
-    async fn connect_to(&self, settings: &ConnectionInfo) -> RedisResult<MultiplexedConnection> {
-        let client = Client::open(settings.clone())?;
-        let config = &self.config;
+    async fn connect_to(&self, settings: ConnectionInfo) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout));
+        let client = Client::open(settings)?;
         client
-            .get_multiplexed_async_connection_with_config(config)
+            .get_multiplexed_async_connection_with_config(&config)
             .await
+    }
+
+    async fn connect_to_master(&self, sentinels: &Sentinels) -> RedisResult<MultiplexedConnection> {
+        let mut result = Err(no_master("no sentinel is known"));
+        for sentinel in &sentinels.servers {
+            result = self.master(sentinel, &sentinels.service).await;
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
     }
 
     /// Asks a sentinel for the master and connects to it, if it agrees that it is one.
@@ -194,14 +156,13 @@ impl Server {
         &self,
         sentinel: &ConnectionInfo,
         service: &str,
-        settings: &ConnectionInfo,
     ) -> RedisResult<MultiplexedConnection> {
         let mut question = ::redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
-        let mut sentinel = self.connect_to(sentinel).await?;
+        let mut sentinel = self.connect_to(sentinel.clone()).await?;
         let address: Option<(String, u16)> = question.query_async(&mut sentinel).await?;
         let (host, port) = address.ok_or_else(|| no_master("no sentinel knows the service"))?;
-        let mut connection = self.connect_to(&at(settings, &host, port)).await?;
+        let mut connection = self.connect_to(at(&self.settings, &host, port)).await?;
         // Sentinels may be late to learn of a new master.
         let role: Vec<Reply> = ::redis::cmd("ROLE").query_async(&mut connection).await?;
         match role.first() {
@@ -211,22 +172,34 @@ impl Server {
     }
 }
 
-/// These settings with another address.
-pub(super) fn at(settings: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
-    let host = host.to_owned();
-    let address = match settings.addr() {
-        ConnectionAddr::TcpTls {
-            insecure,
-            tls_params,
-            ..
-        } => ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: *insecure,
-            tls_params: tls_params.clone(),
-        },
-        _ => ConnectionAddr::Tcp(host, port),
+async fn exchange(
+    mut connection: MultiplexedConnection,
+    command: &Cmd,
+    asking: bool,
+) -> Result<Reply, Failure> {
+    let sent = if asking {
+        let mut both = ::redis::pipe();
+        both.cmd("ASKING").add_command(command.clone());
+        let replies = connection.send_packed_commands(&both, 0, 2).await;
+        replies.map(|mut replies| replies.pop().unwrap_or_default())
+    } else {
+        connection.send_packed_command(command).await
     };
+    let reply = sent.map_err(Failure::Lost)?;
+    reply.extract_error().map_err(Failure::Refused)
+}
+
+/// These settings with another address.
+fn at(settings: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
+    let mut address = settings.addr().clone();
+    match &mut address {
+        ConnectionAddr::TcpTls {
+            host: own_host,
+            port: own_port,
+            ..
+        } => (*own_host, *own_port) = (host.to_owned(), port),
+        other => *other = ConnectionAddr::Tcp(host.to_owned(), port),
+    }
     settings.clone().set_addr(address)
 }
 
@@ -234,32 +207,25 @@ fn no_master(why: &'static str) -> RedisError {
     (ErrorKind::MasterNameNotFoundBySentinel, why).into()
 }
 
-/// A server that evicts any key drops sessions and users' indexes: a revocation then misses sessions.
-async fn report_eviction(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+/// Empty if the user lacks the right to ask.
+#[cfg(feature = "tracing")]
+async fn eviction_policy(mut connection: MultiplexedConnection) -> String {
     let mut question = ::redis::cmd("INFO");
-    match question
-        .arg("memory")
-        .query_async::<String>(connection)
-        .await
-    {
-        Ok(info) => {
-            let mut lines = info.lines();
-            let policy = lines.find_map(|line| line.strip_prefix("maxmemory_policy:"));
-            let safe = |policy: &&str| *policy == "noeviction" || policy.starts_with("volatile-");
-            if let Some(policy) = policy.filter(|policy| !safe(policy)) {
-                #[cfg(feature = "tracing")]
-                tracing::warn!(
-                    target: "liquid_session",
-                    policy,
-                    "the session store evicts keys: set `maxmemory-policy` to `noeviction`"
-                );
-                #[cfg(not(feature = "tracing"))]
-                let _ = policy;
-            }
-            Ok(())
-        }
-        // The user may lack the right to ask.
-        Err(error) if error.code().is_some() => Ok(()),
-        Err(error) => Err(error),
+    let info = question.arg("memory").query_async(&mut connection).await;
+    let info: String = info.unwrap_or_default();
+    let mut lines = info.lines();
+    let policy = lines.find_map(|line| line.strip_prefix("maxmemory_policy:"));
+    policy.unwrap_or_default().to_owned()
+}
+
+/// A server that evicts any key drops sessions and users' indexes: a revocation then misses sessions.
+#[cfg(feature = "tracing")]
+fn report(policy: &str) {
+    if policy.starts_with("allkeys-") {
+        tracing::warn!(
+            target: "liquid_session",
+            policy,
+            "the session store evicts keys: set `maxmemory-policy` to `noeviction`"
+        );
     }
 }

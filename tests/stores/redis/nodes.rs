@@ -61,7 +61,6 @@ fn it_follows_the_sentinels_to_another_master() {
     assert!(info.contains("role:master"));
 }
 
-#[cfg(feature = "redis-cluster")]
 mod cluster {
     use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Mutex;
