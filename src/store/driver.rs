@@ -96,6 +96,11 @@ impl LazyDriver {
         Ok(self.driver.get_or_init(|| driver))
     }
 
+    #[cfg(all(test, feature = "redis"))]
+    pub(super) fn is_started(&self) -> bool {
+        self.driver.get().is_some()
+    }
+
     /// Gives a future the timers and connections of the current runtime, or those of the driver
     /// without one.
     pub(super) fn boxed<'s, T>(

@@ -4,6 +4,8 @@ mod cluster;
 mod failure;
 mod keys;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;

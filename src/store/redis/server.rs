@@ -95,6 +95,12 @@ impl Server {
         sent
     }
 
+    /// How many runtimes have a connection.
+    #[cfg(test)]
+    pub(super) fn lines(&self) -> usize {
+        self.lines.lock().len()
+    }
+
     /// The connection of the current runtime. A task of its own connects: the calls that wait for it
     /// do not depend on each other.
     fn line(self: &Arc<Self>) -> Line {
