@@ -25,8 +25,13 @@ pub enum ErrorKind {
     Sensitive,
     /// This request has no session.
     NoSession,
-    /// Other requests kept changing what a transaction reads, until its time was over.
+    /// Other requests kept changing what a transaction reads, until its time was over; or the session
+    /// is in use elsewhere in this request.
     Conflict,
+    /// Inside [`render_page`](crate::Session::render_page) on a store with an async face: the session
+    /// has to be loaded first. `render_page` awaits the load and runs its closure again, whatever the
+    /// closure returns.
+    NotLoaded,
     /// The session ended while the request was running.
     Gone,
     /// A template failed to render.

@@ -164,6 +164,11 @@ observed! {
     planted {
         planted() += 1 => WARN, "two session cookies opened sessions: both sessions were ended";
     }
+    /// Calls of the store that blocked a thread while it polled a handler under `SessionLayer`. Use
+    /// `Session::load`, `Session::run` or `Session::render_page` there.
+    blocking_calls {
+        blocked() += 1 => WARN, "a handler blocks its async thread on the session store: await `load`, `run` or `render_page`";
+    }
     /// Expired sessions that [`sweep`](crate::Sessions::sweep) removed.
     swept {
         expired(count: usize) += count as u64 => INFO, "expired sessions removed";
@@ -177,6 +182,38 @@ observed! {
 
 pub(crate) fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
+}
+
+#[cfg(feature = "tower")]
+thread_local! {
+    /// Whether this thread polls a handler.
+    static POLLING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Polls a handler. Meanwhile the thread must not wait for a store.
+#[cfg(feature = "tower")]
+pub(crate) fn polling<T>(poll: impl FnOnce() -> T) -> T {
+    /// Restores the mark, also in a poll within a poll, and after a panic.
+    struct Before(bool);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            POLLING.set(self.0);
+        }
+    }
+
+    let _before = Before(POLLING.replace(true));
+    poll()
+}
+
+/// Returns whether this thread polls a handler.
+#[inline]
+pub(crate) fn is_polling() -> bool {
+    #[cfg(feature = "tower")]
+    let polling = POLLING.get();
+    #[cfg(not(feature = "tower"))]
+    let polling = false;
+    polling
 }
 
 /// Converts a field for an event.

@@ -4,12 +4,14 @@ mod commit;
 mod data;
 mod identity;
 mod key;
+mod load;
 mod outcome;
 mod pending;
 pub(crate) mod queue;
 pub(crate) mod shared;
 mod state;
 mod transaction;
+mod way;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,7 +29,11 @@ use state::{Base, State};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::read_budget;
+#[cfg(feature = "tower")]
+use crate::store::AsyncStore;
+use crate::store::ready;
 use shared::Shared;
+use way::{Access, Way};
 
 /// The session of one request: the record as it was loaded, and the pending changes.
 ///
@@ -64,8 +70,6 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     shared: Option<Arc<Shared>>,
     state: Mutex<State>,
-    /// Held while a transaction runs.
-    transactions: Mutex<()>,
 }
 
 impl Session {
@@ -77,7 +81,6 @@ impl Session {
         Self(Arc::new(Inner {
             shared,
             state: Mutex::new(State::new(base)),
-            transactions: Mutex::new(()),
         }))
     }
 
@@ -254,39 +257,67 @@ impl Session {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn finish(&self, answer: Answer) -> Finished {
+        ready(self.finish_by(Way::Blocking, answer))
+    }
+
+    /// Ends the request as [`finish`](Self::finish) does, without blocking the thread if the store has
+    /// an [async face](crate::store::SessionStore::as_async). With another store it is `finish`.
+    ///
+    /// If the future is dropped, a commit that has not begun is not done.
+    #[cfg(feature = "tower")]
+    pub async fn finish_async(&self, answer: Answer) -> Finished {
+        let way = self.async_store().map_or(Way::Blocking, Way::Async);
+        self.finish_by(way, answer).await
+    }
+
+    async fn finish_by(&self, way: Way<'_>, answer: Answer) -> Finished {
         // A transaction that was given up may still run on another thread. It commits nothing, and
-        // neither must this.
-        let _transaction = self.wait_for_transactions();
-        let mut state = self.lock();
-        if state.transaction.is_some() {
+        // neither must this. From here on no clone writes.
+        let idle = self.idle(way, |state| state.finished = true).await;
+        if idle.is_none() {
             // The transaction goes on, with everything that it did.
             return Finished {
                 cookie: None,
                 error: Some(transaction::unfinished()),
             };
         }
-        let mut error = None;
-        if answer == Answer::Good {
-            error = state
-                .commit(self.shared())
-                .map_or_else(Some, |attempt| match attempt {
-                    Attempt::Done(_) => None,
-                    Attempt::Conflict => Some(transaction::conflict()),
-                });
-        }
-        if answer == Answer::Failed || error.is_some() {
-            if let Some(shared) = self.shared() {
-                state.end_damaged(shared);
+        match way {
+            Way::Blocking => {
+                let mut state = self.lock();
+                ready(commit::finish(
+                    &mut Access::Held(&mut state),
+                    answer,
+                    self.shared(),
+                ))
             }
-            state.forget_changes();
-            // Nothing is left to store; a logout's cookie may be left to remove.
-            let _ = state.commit(self.shared());
+            Way::Async(store) => {
+                commit::finish(&mut Access::Free(self, store), answer, self.shared()).await
+            }
         }
-        state.finished = true;
-        Finished {
-            cookie: state.unsent.take().map(|outcome| *outcome),
-            error,
-        }
+    }
+
+    /// Returns the async face of the store.
+    #[cfg(feature = "tower")]
+    pub(crate) fn async_store(&self) -> Option<&dyn AsyncStore> {
+        self.shared()?.store.as_async()
+    }
+
+    /// Loads the session if it is not loaded yet, without blocking the thread.
+    #[cfg(feature = "tower")]
+    pub(crate) async fn load_async(&self, store: &dyn AsyncStore) -> Result<(), Error> {
+        self.load_by(Way::Async(store)).await
+    }
+
+    /// Loads the session if it is not loaded yet, with a blocking call.
+    #[cfg(feature = "tower")]
+    pub(crate) fn load_blocking(&self) -> Result<(), Error> {
+        self.lock().open(self.shared())
+    }
+
+    /// Whether a touch will ask the store.
+    #[cfg(feature = "tower")]
+    pub(crate) fn needs_load(&self) -> bool {
+        matches!(self.lock().base, Base::Unopened(_))
     }
 
     /// Returns whether reads and the commit may wait for a disk or a network, so that async code should

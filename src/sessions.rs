@@ -196,7 +196,7 @@ impl Sessions {
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
     pub fn sweep(&self, max: usize) -> Result<usize, Error> {
-        let count = self.shared.store.sweep(self.shared.now(), max)?;
+        let count = self.shared.blocking().sweep(self.shared.now(), max)?;
         if count > 0 {
             self.shared.tally.expired(count);
         }

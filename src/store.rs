@@ -18,6 +18,7 @@ pub(crate) mod users;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub(crate) use commit::ready;
 pub use memory::MemoryStore;
 
 #[cfg(feature = "redb")]
@@ -304,7 +305,6 @@ pub trait AsyncStore: Send + Sync {
 /// blocking one its future is ready at the first poll.
 pub(crate) enum Face<'s, S: ?Sized = dyn SessionStore> {
     Blocking(&'s S),
-    #[allow(dead_code, reason = "for stores with an async client")]
     Async(&'s dyn AsyncStore),
 }
 
@@ -328,7 +328,6 @@ impl<S: SessionStore + ?Sized> Face<'_, S> {
         }
     }
 
-    #[allow(dead_code, reason = "for stores with an async client")]
     pub(crate) async fn touch(&self, key: &StoreKey, touch: &Touch<'_>) -> Result<(), Error> {
         match self {
             Self::Blocking(store) => store.touch(key, touch),
@@ -337,7 +336,6 @@ impl<S: SessionStore + ?Sized> Face<'_, S> {
     }
 
     /// Merges a change. A blocking store may do so under its own lock.
-    #[allow(dead_code, reason = "for stores with an async client")]
     pub(crate) async fn commit(
         &self,
         key: &StoreKey,

@@ -1,5 +1,6 @@
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
@@ -8,9 +9,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::SessionBody;
-use super::run::blocking;
 use super::scheme::{self, split_unquoted};
 use crate::error::{Error, ErrorKind};
+use crate::observe;
 use crate::session::{Answer, Finished, Session};
 use crate::sessions::Sessions;
 
@@ -132,8 +133,10 @@ where
         let sessions = sessions.clone();
         request.extensions_mut().insert(session.clone());
         request.extensions_mut().insert(Opened(sessions.clone()));
-        let response = self.inner.call(request);
+        let response = observe::polling(|| self.inner.call(request));
         ResponseFuture(Box::pin(async move {
+            let mut response = pin!(response);
+            let response = poll_fn(|cx| observe::polling(|| response.as_mut().poll(cx)));
             let mut response = response.await?.map(SessionBody::new);
             finish(&sessions, &session, &mut response).await;
             Ok(response)
@@ -172,17 +175,7 @@ async fn finish<B>(
     } else {
         Answer::Good
     };
-    let may_block = session.may_block() && session.needs_store();
-    let handle = session.clone();
-    let finished = blocking(may_block, move |wanted| {
-        // An answer that is not wanted any more, because the visitor has gone away for instance,
-        // commits nothing.
-        handle.finish(if wanted.get() { answer } else { Answer::Failed })
-    });
-    let Finished { cookie, error } = finished.await.unwrap_or_else(|error| Finished {
-        cookie: None,
-        error: Some(error),
-    });
+    let Finished { cookie, error } = session.finish_awaited(answer).await;
     if let Some(error) = error {
         *response = opaque(error);
     }

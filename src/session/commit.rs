@@ -1,15 +1,20 @@
-//! Committing the pending changes of a session.
+//! Committing the pending changes of a session, and ending a request.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::load::{committing, load};
 use super::outcome::{Outcome, Status};
 use super::shared::Shared;
 use super::state::{Base, Credential, State};
-use crate::error::Error;
+use super::transaction::conflict;
+use super::way::{Access, Way};
+use super::{Answer, Finished};
+use crate::error::{Error, ErrorKind};
 use crate::observe::{self, count};
-use crate::record::Change;
+use crate::record::{Change, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
-use crate::store::Committed;
+use crate::store::{Committed, Swap, Swapped};
 
 /// How long a commit or a transaction may wait for other requests.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,55 +25,188 @@ pub(super) enum Attempt {
     Conflict,
 }
 
-impl State {
-    pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
-        let mut attempt = self.send_changes(shared)?;
-        if let Attempt::Done(outcome) = &mut attempt {
-            outcome.planted = std::mem::take(&mut self.planted);
-            // Never send a cookie for a session that has since ended.
-            if outcome.concerns_cookie() || outcome.status() == Status::Gone {
-                self.unsent = Some(Box::new(outcome.clone()));
+/// What a commit does next.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is made and sent at once: a box would cost an allocation"
+)]
+enum Step {
+    Done(Outcome),
+    /// A renewal may be the only change, and nothing loaded yet.
+    Load,
+    Touch(StoreKey, Arc<Record>),
+    Send(Sending),
+}
+
+/// A change on its way to the store.
+struct Sending {
+    key: StoreKey,
+    id: SessionId,
+    change: Change,
+    /// The record that the change was made on; `None` if it begins a session.
+    loaded: Option<Arc<Record>>,
+    /// The secret of a session that begins or is renewed, with its key.
+    secret: Option<(Secret, StoreKey)>,
+    begins: bool,
+    /// A transaction queues by itself, and may have the turn already.
+    queues: bool,
+}
+
+pub(super) async fn commit(
+    access: &mut Access<'_>,
+    shared: Option<&Shared>,
+) -> Result<Attempt, Error> {
+    let Some(shared) = shared else {
+        return Ok(Attempt::Done(Outcome::new(Status::Unchanged)));
+    };
+    loop {
+        match access.with(|state| state.begin_commit(shared)).await? {
+            Step::Done(outcome) => return Ok(Attempt::Done(outcome)),
+            Step::Load => load(access, shared).await?,
+            Step::Touch(key, record) => {
+                if let Some(touch) = record.touch_due(&shared.lifetime(), shared.now()) {
+                    // A use that could not be recorded is recorded the next time: no reason to fail a
+                    // page that is rendered.
+                    let _ = access.way().face(shared).touch(&key, &touch).await;
+                }
+                return Ok(Attempt::Done(Outcome::new(Status::Unchanged)));
+            }
+            Step::Send(mut sending) => {
+                let access = Unanswered(access);
+                let committed = send(access.0.way(), &mut sending, shared).await;
+                let end = |state: &mut State| state.end_commit(sending, committed, shared);
+                return access.0.with(end).await;
             }
         }
-        Ok(attempt)
     }
+}
 
-    fn send_changes(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
-        let Some(shared) = shared else {
-            return Ok(Attempt::Done(Outcome::new(Status::Unchanged)));
-        };
-        if self.has_changes() {
-            // A renewal may be the only change, and nothing loaded yet.
-            self.open(Some(shared))?;
+/// If the future of a commit is dropped, nothing tells whether the store has the change.
+struct Unanswered<'x, 'a>(&'x mut Access<'a>);
+
+impl Drop for Unanswered<'_, '_> {
+    fn drop(&mut self) {
+        self.0.now(|state| {
+            if matches!(state.base, Base::Committing(_)) {
+                let _ = state.fail(Error::new(
+                    ErrorKind::Unconfirmed,
+                    "the request was given up during a commit: the change is not known to be stored; discard it, and read the session again",
+                ));
+            }
+        });
+    }
+}
+
+/// Sends a change. If other requests keep changing the record, it queues behind those of this process;
+/// between processes, random pauses separate the attempts.
+async fn send(way: Way<'_>, sending: &mut Sending, shared: &Shared) -> Result<Committed, Error> {
+    let (key, change) = (&sending.key, &sending.change);
+    let store = way.face(shared);
+    let loaded = sending.loaded.take();
+    let committed = store.commit(key, change, loaded, shared.now()).await;
+    if !sending.queues || !matches!(committed, Ok(Committed::Busy)) {
+        return committed;
+    }
+    let end = Instant::now() + PATIENCE;
+    let Some(turn) = shared.queues.enter(*key) else {
+        return committed;
+    };
+    if way.until(Some(end), |cx| turn.poll(cx)).await.is_some() {
+        while Instant::now() < end {
+            match store.commit(key, change, None, shared.now()).await? {
+                Committed::Busy => way.pause().await,
+                committed => return Ok(committed),
+            }
         }
+    }
+    Ok(Committed::Busy)
+}
+
+/// Ends a request that has no transaction and takes no more writes.
+pub(super) async fn finish(
+    access: &mut Access<'_>,
+    answer: Answer,
+    shared: Option<&Shared>,
+) -> Finished {
+    let mut error = None;
+    if answer == Answer::Good {
+        error = match commit(access, shared).await {
+            Ok(Attempt::Done(_)) => None,
+            Ok(Attempt::Conflict) => Some(conflict()),
+            Err(error) => Some(error),
+        };
+    }
+    if answer == Answer::Failed || error.is_some() {
+        if let Some(shared) = shared {
+            end_damaged(access, shared).await;
+        }
+        access.with(State::forget_changes).await;
+        // Nothing is left to store; a logout's cookie may be left to remove.
+        let _ = commit(access, shared).await;
+    }
+    let cookie = access.with(|state| state.unsent.take()).await;
+    Finished {
+        cookie: cookie.map(|outcome| *outcome),
+        error,
+    }
+}
+
+/// Ends a damaged session if the store still has the bytes that were read.
+async fn end_damaged(access: &mut Access<'_>, shared: &Shared) {
+    let Some((key, record)) = access.with(|state| state.damaged()).await else {
+        return;
+    };
+    let swap = record
+        .as_deref()
+        .map_or(Swap::RemoveUnreadable, Swap::Remove);
+    let store = access.way().face(shared);
+    if let Ok(Swapped::Done) = store.swap(&key, swap, shared.now()).await {
+        shared.tally.damaged(record.map(|record| record.id()));
+        access.with(State::begin_without).await;
+    }
+}
+
+impl State {
+    fn begin_commit(&mut self, shared: &Shared) -> Result<Step, Error> {
         if let Some(error) = self.obstacle() {
             return Err(error.clone());
         }
-        match &self.base {
-            Base::Loaded(key, _) if self.has_changes() => {
+        let has_changes = self.has_changes();
+        let outcome = match &self.base {
+            Base::Committing(_) => return Err(committing()),
+            Base::Unopened(_) if has_changes => return Ok(Step::Load),
+            Base::Loaded(key, _) if has_changes => {
                 let key = *key;
-                self.merge(key, shared)
+                return self.merge(key, shared).map(Step::Send);
             }
             Base::Loaded(key, record) => {
-                let now = shared.now();
-                let key = *key;
-                if let Some(touch) = record.touch_due(&shared.lifetime(), now) {
-                    // A use that could not be recorded is recorded the next time: no reason to fail a
-                    // page that is rendered.
-                    let _ = shared.store.touch(&key, &touch);
-                    self.rebase_on(Base::Unopened(Credential::Key(key)));
+                if record.touch_due(&shared.lifetime(), shared.now()).is_some() {
+                    let step = Step::Touch(*key, record.clone());
+                    self.unload();
+                    return Ok(step);
                 }
-                Ok(Attempt::Done(Outcome::new(Status::Unchanged)))
+                Outcome::new(Status::Unchanged)
             }
-            Base::Absent if self.begins() => self.create(shared),
-            Base::Gone if self.has_changes() => {
+            Base::Absent if self.begins() => return self.create(shared).map(Step::Send),
+            Base::Gone if has_changes => {
                 shared.tally.gone(None);
                 self.forget_changes();
-                Ok(Attempt::Done(Outcome::new(Status::Gone)))
+                Outcome::new(Status::Gone)
             }
-            Base::Gone => Ok(Attempt::Done(Outcome::new(Status::Unchanged))),
-            _ => Ok(Attempt::Done(self.nothing_stored())),
+            Base::Gone => Outcome::new(Status::Unchanged),
+            _ => self.nothing_stored(),
+        };
+        Ok(Step::Done(self.noted(outcome)))
+    }
+
+    /// Notes what an outcome means for the cookie, until the answer is sent.
+    fn noted(&mut self, mut outcome: Outcome) -> Outcome {
+        outcome.planted = std::mem::take(&mut self.planted);
+        // Never send a cookie for a session that has since ended.
+        if outcome.concerns_cookie() || outcome.status() == Status::Gone {
+            self.unsent = Some(Box::new(outcome.clone()));
         }
+        outcome
     }
 
     fn nothing_stored(&mut self) -> Outcome {
@@ -101,49 +239,59 @@ impl State {
         change
     }
 
-    fn create(&mut self, shared: &Shared) -> Result<Attempt, Error> {
+    fn create(&mut self, shared: &Shared) -> Result<Sending, Error> {
         let secret = Secret::generate(None)?;
         let key = secret.store_key();
         let id = self.new_id.unwrap_or_else(SessionId::generate);
         let change = self.change(shared).create(id);
-        let committed = shared.store.commit(&key, &change, None, shared.now());
-        if let Err(error) = committed {
-            return Err(self.failed(shared, error));
-        }
-        count(&shared.tally.commits, 1);
-        shared.tally.created(id);
-        self.committed(key, id);
-        Ok(Attempt::Done(Outcome::with_secret(
-            Status::Created,
-            Some(secret),
-        )))
+        self.rebase_on(Base::Committing(Credential::None));
+        Ok(Sending {
+            key,
+            id,
+            change,
+            loaded: None,
+            secret: Some((secret, key)),
+            begins: true,
+            queues: false,
+        })
     }
 
-    fn merge(&mut self, key: StoreKey, shared: &Shared) -> Result<Attempt, Error> {
-        let mut change = self.change(shared);
-        let renewed = if self.renew || self.login.is_some() {
+    fn merge(&mut self, key: StoreKey, shared: &Shared) -> Result<Sending, Error> {
+        let secret = if self.renew || self.login.is_some() {
             let secret = Secret::generate(Some(key.shard()))?;
             let to = secret.store_key();
-            change = change.renew(to);
             Some((secret, to))
         } else {
             None
         };
-        // Drops the record: a store that holds it in memory changes it in place.
-        let unopened = Base::Unopened(Credential::Key(key));
-        let Base::Loaded(_, loaded) = std::mem::replace(&mut self.base, unopened) else {
-            return Ok(Attempt::Conflict);
-        };
-        let id = loaded.id();
-        change.loaded = loaded.version();
-        self.pending.reset(None);
-        let mut committed = shared
-            .store
-            .commit(&key, &change, Some(loaded), shared.now());
-        // A transaction queues by itself, and may hold the turn already.
-        if let (Ok(Committed::Busy), None) = (&committed, &self.transaction) {
-            committed = self.queue_to_commit(key, &change, shared);
+        let mut change = self.change(shared);
+        if let Some((_, to)) = &secret {
+            change = change.renew(*to);
         }
+        // Drops the record: a store that holds it in memory changes it in place.
+        let committing_to = Base::Committing(Credential::Key(key));
+        let Base::Loaded(_, loaded) = self.rebase_on(committing_to) else {
+            return Err(committing());
+        };
+        change.loaded = loaded.version();
+        Ok(Sending {
+            key,
+            id: loaded.id(),
+            change,
+            loaded: Some(loaded),
+            secret,
+            begins: false,
+            queues: self.transaction.is_none(),
+        })
+    }
+
+    fn end_commit(
+        &mut self,
+        sending: Sending,
+        committed: Result<Committed, Error>,
+        shared: &Shared,
+    ) -> Result<Attempt, Error> {
+        let Sending { key, id, .. } = sending;
         match committed {
             Ok(Committed::Stored { key, merged }) => {
                 self.committed(key, id);
@@ -151,53 +299,37 @@ impl State {
                 if merged {
                     count(&shared.tally.merges, 1);
                 }
-                let secret = renewed
+                let secret = sending
+                    .secret
                     .filter(|(_, to)| *to == key)
                     .map(|(secret, _)| secret);
-                if secret.is_some() {
+                let mut status = Status::Changed;
+                if sending.begins {
+                    shared.tally.created(id);
+                    status = Status::Created;
+                } else if secret.is_some() {
                     shared.tally.renewed(id);
                 }
-                Ok(Attempt::Done(Outcome::with_secret(Status::Changed, secret)))
+                let outcome = Outcome::with_secret(status, secret);
+                Ok(Attempt::Done(self.noted(outcome)))
             }
             Ok(Committed::Gone) => {
                 shared.tally.gone(Some(id));
                 self.lose(key);
                 self.forget_changes();
-                Ok(Attempt::Done(Outcome::new(Status::Gone)))
+                Ok(Attempt::Done(self.noted(Outcome::new(Status::Gone))))
             }
             Ok(Committed::Conflict | Committed::Busy) => {
                 shared.tally.conflict(id);
+                self.rebase_on(Base::Unopened(Credential::Key(key)));
                 Ok(Attempt::Conflict)
             }
-            Err(error) => Err(self.failed(shared, error)),
-        }
-    }
-
-    /// Commits behind the other requests of this process. Between processes, random pauses separate the
-    /// attempts.
-    fn queue_to_commit(
-        &self,
-        key: StoreKey,
-        change: &Change,
-        shared: &Shared,
-    ) -> Result<Committed, Error> {
-        let until = Instant::now() + PATIENCE;
-        let Some(_turn) = shared.queues.wait(key, until) else {
-            return Ok(Committed::Busy);
-        };
-        while Instant::now() < until {
-            match shared.store.commit(&key, change, None, shared.now())? {
-                Committed::Busy => pause(),
-                committed => return Ok(committed),
+            Err(error) => {
+                shared.refused(&error);
+                observe::failed(&error);
+                Err(self.fail(error))
             }
         }
-        Ok(Committed::Busy)
-    }
-
-    fn failed(&mut self, shared: &Shared, error: Error) -> Error {
-        shared.refused(&error);
-        observe::failed(&error);
-        self.fail(error)
     }
 
     fn committed(&mut self, key: StoreKey, id: SessionId) {
@@ -207,10 +339,4 @@ impl State {
         self.has_cookie = true;
         self.ended = false;
     }
-}
-
-/// Sleeps for up to 16 milliseconds, at random: requests of several processes take turns.
-pub(super) fn pause() {
-    let random = SessionId::generate().as_bytes()[0];
-    std::thread::sleep(Duration::from_micros(64 * u64::from(random)));
 }

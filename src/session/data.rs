@@ -171,15 +171,23 @@ impl Session {
     ) -> Result<T, Error> {
         let mut state = self.lock();
         let limits = state.open_to_write(self.shared())?;
-        change(&mut state, limits).inspect_err(|error| self.refused(error))
+        change(&mut state, limits).inspect_err(|error| {
+            if let Some(shared) = self.shared() {
+                shared.refused(error);
+            }
+        })
     }
 
     fn check_key(&self, key: &str) -> Result<(), Error> {
         check_key(key).inspect_err(|error| self.refused(error))
     }
 
+    /// Counts the error of a write before the session is opened. A run of a transaction that has to be
+    /// repeated counts nothing.
     fn refused(&self, error: &Error) {
-        if let Some(shared) = self.shared() {
+        if let Some(shared) = self.shared()
+            && !self.lock().breaks_off()
+        {
             shared.refused(error);
         }
     }
@@ -460,7 +468,7 @@ fn take_now(
             before: &record,
             after: &after,
         };
-        let swapped = shared.store.swap(&store_key, swap, now);
+        let swapped = shared.blocking().swap(&store_key, swap, now);
         let current = match swapped.inspect_err(observe::failed)? {
             Swapped::Done => {
                 state.pending.forget(key, size);
@@ -493,7 +501,7 @@ fn follow(
     now: Timestamp,
 ) -> Result<Option<(StoreKey, Arc<Record>)>, Error> {
     while !forward.by_login {
-        match shared.store.load(&forward.to, now)? {
+        match shared.blocking().load(&forward.to, now)? {
             Loaded::Found(record) => return Ok(Some((forward.to, record))),
             Loaded::Moved(next) => forward = next,
             Loaded::Absent => break,

@@ -6,7 +6,7 @@ use super::queue::Queues;
 use crate::clock::{Clock, Timestamp};
 use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind};
-use crate::observe::{Tally, count};
+use crate::observe::{self, Tally, count};
 use crate::record::{Change, Lifetime};
 use crate::secret::StoreKey;
 use crate::store::users;
@@ -25,6 +25,14 @@ impl Shared {
         self.clock.now()
     }
 
+    /// Returns the store for blocking calls, and reports one on a thread that polls a handler.
+    pub(crate) fn blocking(&self) -> &dyn SessionStore {
+        if observe::is_polling() && self.store.may_block() {
+            self.tally.blocked();
+        }
+        &*self.store
+    }
+
     pub(crate) fn lifetime(&self) -> Lifetime {
         Lifetime::new(self.config.timeout()).absolute(self.config.absolute_timeout())
     }
@@ -40,7 +48,7 @@ impl Shared {
         which: Revoke,
         caller: Option<StoreKey>,
     ) -> Result<usize, Error> {
-        let count = users::revoke(&*self.store, user, which, caller, self.now())?;
+        let count = users::revoke(self.blocking(), user, which, caller, self.now())?;
         if count > 0 {
             self.tally.revoked(count);
         }
@@ -49,7 +57,7 @@ impl Shared {
 
     /// The live sessions of a user.
     pub(crate) fn user_sessions(&self, user: &str) -> Result<Vec<SessionInfo>, Error> {
-        let (list, unreadable) = users::list(&*self.store, user, &self.lifetime(), self.now())?;
+        let (list, unreadable) = users::list(self.blocking(), user, &self.lifetime(), self.now())?;
         if unreadable > 0 {
             self.tally.skipped(unreadable);
         }

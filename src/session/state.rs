@@ -3,39 +3,46 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread::{self, ThreadId};
 
 use kstring::KString;
 
+use super::commit::{Attempt, commit};
+use super::load::committing;
 use super::outcome::Outcome;
 use super::pending::Pending;
 use super::shared::Shared;
+use super::way::Access;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
-use crate::observe::{self, count};
+use crate::observe;
 use crate::record::{Owner, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
 use crate::store::users::{self, Ended};
-use crate::store::{Loaded, Swap, Swapped};
+use crate::store::{Face, ready};
 use crate::value::Value;
 
 pub(super) struct State {
     pub(super) base: Base,
+    /// How often the base was replaced. An answer of the store that comes later is void.
+    pub(super) bases: u32,
     pub(super) pending: Pending,
     pub(super) renew: bool,
     pub(super) login: Option<Box<Owner>>,
     /// The key by which this request last met the session, or tried to. Boxed, like other rare parts,
     /// to keep a request small.
-    last_key: Option<Box<StoreKey>>,
+    pub(super) last_key: Option<Box<StoreKey>>,
     /// The session ID and the user of a signed-in session that this request has met: a logout ends it
     /// also if no key leads to it.
-    signed_in: Option<Box<(SessionId, KString)>>,
+    pub(super) signed_in: Option<Box<(SessionId, KString)>>,
     /// The visitor has a cookie of ours: came with it, or was sent one.
     pub(super) has_cookie: bool,
     /// Two cookies opened sessions: the answer removes the cookie wherever it may be.
     pub(super) planted: bool,
-    /// How often this request ended a session. What was staged before stays dropped.
-    pub(super) logouts: u32,
+    /// How often this request has committed changes or ended a session. What was staged before is not
+    /// restored.
+    settled: u32,
     /// This request ended the session: its cookie is removed, unless a new one is sent.
     pub(super) ended: bool,
     pub(super) accessed: bool,
@@ -64,6 +71,8 @@ pub(super) enum Base {
     /// No session: no cookie, or a secret that the store does not know.
     Absent,
     Loaded(StoreKey, Arc<Record>),
+    /// An async commit waits for the store.
+    Committing(Credential),
     /// The store could not be read or written.
     Failed(Credential, Error),
     /// The session ended while the request was running.
@@ -86,12 +95,17 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
-    fn key(&self) -> Option<StoreKey> {
+    pub(super) fn key(&self) -> Option<StoreKey> {
         match self {
             Self::None | Self::Several(_) => None,
             Self::Secret(secret) => Some(secret.store_key()),
             Self::Key(key) => Some(*key),
         }
+    }
+
+    /// Whether this request has loaded the session before.
+    pub(super) fn met_before(&self) -> bool {
+        matches!(self, Self::Key(_))
     }
 }
 
@@ -100,7 +114,7 @@ pub(crate) struct Savepoint {
     pending: Option<Pending>,
     renew: bool,
     login: Option<Box<Owner>>,
-    logouts: u32,
+    settled: u32,
 }
 
 impl Savepoint {
@@ -111,23 +125,42 @@ impl Savepoint {
 
 /// A transaction that is running.
 pub(super) struct Transaction {
-    thread: ThreadId,
+    pub(super) is_async: bool,
+    /// The thread that runs the closure. An async transaction has none between two runs.
+    pub(super) thread: Option<ThreadId>,
     pub(super) keys: Vec<KString>,
     /// The session was read as a whole.
     pub(super) whole: bool,
+    /// A touch in this run of the closure needs the session loaded.
+    pub(super) broken_off: Option<Error>,
+    /// The transactions of this session that wait for the end of this one.
+    pub(super) waiting: Vec<Waker>,
 }
 
 impl Transaction {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_async: bool) -> Self {
         Self {
-            thread: thread::current().id(),
+            is_async,
+            thread: (!is_async).then(|| thread::current().id()),
             keys: Vec::new(),
             whole: false,
+            broken_off: None,
+            waiting: Vec::new(),
         }
     }
 
     pub(super) fn is_of_this_thread(&self) -> bool {
-        self.thread == thread::current().id()
+        self.thread == Some(thread::current().id())
+    }
+
+    /// Whether a load on this thread is awaited, by running the closure again.
+    pub(super) fn awaits_loads(&self) -> bool {
+        self.is_async && self.is_of_this_thread()
+    }
+
+    pub(super) fn forget_reads(&mut self) {
+        self.keys.clear();
+        self.whole = false;
     }
 }
 
@@ -140,12 +173,13 @@ impl State {
             ),
             planted: false,
             base,
+            bases: 0,
             last_key: None,
             signed_in: None,
             pending: Pending::default(),
             renew: false,
             login: None,
-            logouts: 0,
+            settled: 0,
             ended: false,
             accessed: false,
             visitor: None,
@@ -168,16 +202,21 @@ impl State {
     /// The store key, as far as it is known without a store call.
     pub(super) fn key(&self) -> Option<StoreKey> {
         match &self.base {
-            Base::Unopened(credential) | Base::Failed(credential, _) => credential.key(),
+            Base::Unopened(credential)
+            | Base::Committing(credential)
+            | Base::Failed(credential, _) => credential.key(),
             Base::Loaded(key, _) => Some(*key),
             _ => None,
         }
     }
 
-    pub(super) fn rebase_on(&mut self, base: Base) {
-        self.base = base;
+    /// Replaces the base, drops the pending changes, and returns the former base.
+    pub(super) fn rebase_on(&mut self, base: Base) -> Base {
+        let before = std::mem::replace(&mut self.base, base);
+        self.bases = self.bases.wrapping_add(1);
         (self.unread, self.damage) = (None, None);
         self.reset_pending();
+        before
     }
 
     fn reset_pending(&mut self) {
@@ -192,114 +231,6 @@ impl State {
             _ => None,
         };
         (&mut self.pending, record)
-    }
-
-    /// Loads the record at the first touch.
-    #[inline]
-    pub(super) fn open(&mut self, shared: Option<&Shared>) -> Result<(), Error> {
-        self.accessed = true;
-        match (&self.base, shared) {
-            (Base::Unopened(credential), Some(shared)) => {
-                let credential = credential.clone();
-                self.load(credential, shared)
-            }
-            (Base::Failed(_, error), _) => Err(error.clone()),
-            _ => Ok(()),
-        }
-    }
-
-    fn load(&mut self, credential: Credential, shared: &Shared) -> Result<(), Error> {
-        if let Credential::Several(secrets) = &credential {
-            let found = self.choose(secrets, shared);
-            let found = found.map_err(|error| self.unavailable(credential, error))?;
-            return self.load(found, shared);
-        }
-        let Some(mut key) = credential.key() else {
-            self.rebase_on(Base::Absent);
-            return Ok(());
-        };
-        let met_before = matches!(credential, Credential::Key(_));
-        let now = shared.now();
-        loop {
-            count(&shared.tally.loads, 1);
-            let base = match shared.store.load(&key, now) {
-                Ok(Loaded::Found(record)) if record.ends_under(&shared.lifetime(), now) => None,
-                Ok(Loaded::Found(record)) => {
-                    // A session opens only for its own user (SECURITY 18).
-                    let foreign = matches!(
-                        (&self.visitor, record.user()),
-                        (Some(visitor), Some(user)) if **visitor != *user
-                    );
-                    if foreign {
-                        shared.tally.foreign(record.id());
-                        self.signed_in = None;
-                        Some(Base::Absent)
-                    } else {
-                        let user = record.user().map(KString::from_ref);
-                        self.signed_in = user.map(|user| Box::new((record.id(), user)));
-                        Some(Base::Loaded(key, record))
-                    }
-                }
-                Ok(Loaded::Moved(forward)) if met_before && !forward.by_login => {
-                    key = forward.to;
-                    continue;
-                }
-                Ok(Loaded::Moved(_) | Loaded::Absent) => None,
-                Err(error) if error.kind() == ErrorKind::NewerForm => {
-                    shared.tally.newer_form();
-                    Some(Base::Absent)
-                }
-                Err(error) => return Err(self.unavailable(credential, error)),
-            };
-            if !matches!(base, Some(Base::Loaded(..))) {
-                self.last_key = Some(Box::new(key));
-            }
-            self.rebase_on(match base {
-                Some(base) => base,
-                None if met_before => Base::Gone,
-                None => {
-                    shared.tally.unknown_secret();
-                    Base::Absent
-                }
-            });
-            return Ok(());
-        }
-    }
-
-    fn unavailable(&mut self, credential: Credential, error: Error) -> Error {
-        observe::failed(&error);
-        self.rebase_on(Base::Failed(credential, error.clone()));
-        error
-    }
-
-    /// Returns the one of several secrets that opens a session. If two do, one of them was planted, and
-    /// nothing distinguishes them: both sessions are ended.
-    fn choose(&mut self, secrets: &[Secret], shared: &Shared) -> Result<Credential, Error> {
-        let now = shared.now();
-        let mut open = Vec::new();
-        for secret in secrets {
-            count(&shared.tally.loads, 1);
-            match shared.store.load(&secret.store_key(), now) {
-                // One that today's settings end opens nothing.
-                Ok(Loaded::Found(record)) if record.ends_under(&shared.lifetime(), now) => {}
-                Ok(Loaded::Found(_)) => open.push(secret),
-                Ok(Loaded::Moved(_) | Loaded::Absent) => {}
-                Err(error) if users::is_unreadable(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        match open[..] {
-            [] => Ok(Credential::None),
-            [secret] => Ok(Credential::Secret(secret.clone())),
-            _ => {
-                for secret in open {
-                    users::end(&*shared.store, secret.store_key(), now, |_| true)?;
-                }
-                shared.tally.planted();
-                self.planted = true;
-                Ok(Credential::None)
-            }
-        }
     }
 
     /// Opens the session for a write.
@@ -420,7 +351,10 @@ impl State {
     pub(super) fn failure(&self) -> Option<&Error> {
         match &self.base {
             Base::Failed(_, error) => Some(error),
-            _ => self.unread.as_ref(),
+            _ => {
+                let broken_off = || self.transaction.as_ref()?.broken_off.as_ref();
+                self.unread.as_ref().or_else(broken_off)
+            }
         }
     }
 
@@ -434,6 +368,11 @@ impl State {
         let credential = self.key().map_or(Credential::None, Credential::Key);
         self.rebase_on(Base::Failed(credential, error.clone()));
         error
+    }
+
+    /// Commits with blocking calls, under the lock of this state.
+    pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
+        ready(commit(&mut Access::Held(self), shared))
     }
 
     pub(super) fn has_changes(&self) -> bool {
@@ -450,7 +389,11 @@ impl State {
             || self.record().is_some_and(due)
     }
 
+    /// Does nothing during a commit, which decides about the changes.
     pub(super) fn forget_changes(&mut self) {
+        if let Base::Committing(_) = self.base {
+            return;
+        }
         self.reset_pending();
         self.renew = false;
         self.login = None;
@@ -467,16 +410,20 @@ impl State {
             pending: (!self.pending.is_empty()).then(|| self.pending.clone()),
             renew: self.renew,
             login: self.login.clone(),
-            logouts: self.logouts,
+            settled: self.settled,
         }
     }
 
-    /// Restores the pending changes of a savepoint on the present record. A logout since then is never
-    /// undone: nothing that was pending before it returns.
+    /// Restores the pending changes of a savepoint on the present record. After a logout or a commit
+    /// since then, nothing that was pending before it returns.
     pub(super) fn restore(&mut self, to: &Savepoint, limits: Limits) -> Result<(), Error> {
+        // During a commit, and after a failed one, nothing may come back.
+        if let Base::Committing(_) | Base::Failed(..) = self.base {
+            return Ok(());
+        }
         self.reset_pending();
         self.unread = None;
-        if to.logouts != self.logouts {
+        if to.settled != self.settled {
             (self.renew, self.login) = (false, None);
             return Ok(());
         }
@@ -495,8 +442,10 @@ impl State {
 
     /// Ends the session in the store, and begins again without one.
     pub(super) fn end(&mut self, shared: &Shared) -> Result<(), Error> {
-        if matches!(self.base, Base::Unopened(Credential::Several(_))) {
-            self.open(Some(shared))?;
+        match self.base {
+            Base::Unopened(Credential::Several(_)) => self.open(Some(shared))?,
+            Base::Committing(_) => return Err(committing()),
+            _ => {}
         }
         let ended = self.end_in_store(shared).inspect_err(observe::failed)?;
         if let Some(ended) = ended {
@@ -514,13 +463,16 @@ impl State {
         let Some(key) = self.key().or(self.last_key.as_deref().copied()) else {
             return Ok(None);
         };
-        let (store, now) = (&*shared.store, shared.now());
+        let (store, now) = (shared.blocking(), shared.now());
+        let end = |key, wanted: &dyn Fn(&Record) -> bool| {
+            ready(users::end(&Face::Blocking(store), key, now, wanted))
+        };
         let visitor = self.visitor.as_deref();
         let own = |record: &Record| {
             let user = record.user();
             visitor.is_none() || user.is_none() || user == visitor
         };
-        if let Some(ended) = users::end(store, key, now, own)? {
+        if let Some(ended) = end(key, &own)? {
             return Ok(Some(ended));
         }
         let Some((id, user)) = self.signed_in.as_deref() else {
@@ -531,7 +483,7 @@ impl State {
         };
         for line in store.user_index(user, now)? {
             if line.id == *id
-                && let Some(ended) = users::end(store, line.key, now, same)?
+                && let Some(ended) = end(line.key, &same)?
             {
                 return Ok(Some(ended));
             }
@@ -544,6 +496,7 @@ impl State {
         if let Some(owner) = self.login.take() {
             self.signed_in = Some(Box::new((id, KString::from_ref(&owner.user))));
         }
+        self.settled += 1;
         self.rebase_on(Base::Unopened(Credential::Key(key)));
     }
 
@@ -553,37 +506,33 @@ impl State {
         self.rebase_on(Base::Gone);
     }
 
-    fn begin_without(&mut self) {
+    pub(super) fn begin_without(&mut self) {
         self.ended = true;
-        self.logouts += 1;
+        self.settled += 1;
         self.last_key = None;
         self.signed_in = None;
         self.rebase_on(Base::Absent);
         self.forget_changes();
     }
 
-    /// Ends a damaged session if the store still has the bytes that were read, and returns whether it
-    /// did.
-    pub(super) fn end_damaged(&mut self, shared: &Shared) -> bool {
-        let now = shared.now();
-        let swapped = match (&self.base, &self.damage) {
+    /// Returns what to remove from the store if the session is damaged: the record that was read, or
+    /// whatever is unreadable under the key.
+    pub(super) fn damaged(&self) -> Option<(StoreKey, Option<Arc<Record>>)> {
+        match (&self.base, &self.damage) {
             (Base::Failed(credential, error), _) if error.kind() == ErrorKind::Corrupt => {
-                credential
-                    .key()
-                    .map(|key| (None, shared.store.swap(&key, Swap::RemoveUnreadable, now)))
+                credential.key().map(|key| (key, None))
             }
-            (Base::Loaded(key, record), Some(_)) => {
-                let swapped = shared.store.swap(key, Swap::Remove(record), now);
-                Some((Some(record.id()), swapped))
-            }
+            (Base::Loaded(key, record), Some(_)) => Some((*key, Some(record.clone()))),
             _ => None,
-        };
-        let Some((id, Ok(Swapped::Done))) = swapped else {
-            return false;
-        };
-        shared.tally.damaged(id);
-        self.begin_without();
-        true
+        }
+    }
+
+    /// Forgets what the transaction has read.
+    pub(super) fn begin_again(&mut self) {
+        self.unload();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.forget_reads();
+        }
     }
 
     /// Drops the record, so that the next touch loads the current one.

@@ -1,14 +1,21 @@
 //! Reading, computing and writing in one atomic step.
 
+use std::task::{Context, Poll};
+use std::thread;
 use std::time::Instant;
 
-use parking_lot::MutexGuard;
-
-use super::commit::{Attempt, PATIENCE, pause};
+use super::commit::commit;
+use super::commit::{Attempt, PATIENCE};
+use super::load::load;
 use super::queue::Turn;
-use super::state::{Savepoint, Transaction};
+use super::state::{Savepoint, State, Transaction};
+use super::way::Access;
+use super::way::Way;
 use super::{Outcome, Session, Status};
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "tower")]
+use crate::store::AsyncStore;
+use crate::store::ready;
 
 impl Session {
     /// Runs `work`, and commits if everything that it read from the session is unchanged. Otherwise
@@ -57,7 +64,7 @@ impl Session {
         &self,
         work: impl FnMut(&Self) -> Result<T, E>,
     ) -> Result<(T, Outcome), E> {
-        let (result, outcome) = self.attempt(work)?;
+        let (result, outcome) = self.attempt(work, || true)?;
         if outcome.status() == Status::Gone {
             return Err(Error::new(
                 ErrorKind::Gone,
@@ -69,91 +76,125 @@ impl Session {
     }
 
     /// Runs a [`transaction`](Self::transaction) with [`Status::Gone`] as an outcome, for pages that
-    /// are shown even so.
+    /// are shown even so. It commits only while the result is wanted.
     pub(crate) fn attempt<T, E: From<Error>>(
         &self,
         work: impl FnMut(&Self) -> Result<T, E>,
+        wanted: impl Fn() -> bool,
     ) -> Result<(T, Outcome), E> {
-        self.attempt_if(work, || true)
+        ready(self.attempt_by(Way::Blocking, work, wanted))
     }
 
-    /// Runs an [`attempt`](Self::attempt) that commits only while the result is wanted.
-    pub(crate) fn attempt_if<T, E: From<Error>>(
+    /// Runs an [`attempt`](Self::attempt) without blocking the thread. A touch of a session that is not
+    /// loaded breaks off the run of `work`. The load is awaited, and `work` runs again.
+    #[cfg(feature = "tower")]
+    pub(crate) async fn attempt_async<T, E: From<Error>>(
         &self,
+        store: &dyn AsyncStore,
+        work: impl FnMut(&Self) -> Result<T, E>,
+    ) -> Result<(T, Outcome), E> {
+        self.attempt_by(Way::Async(store), work, || true).await
+    }
+
+    async fn attempt_by<T, E: From<Error>>(
+        &self,
+        way: Way<'_>,
         mut work: impl FnMut(&Self) -> Result<T, E>,
         wanted: impl Fn() -> bool,
     ) -> Result<(T, Outcome), E> {
-        let _running = self.begin()?;
-        let before = self.lock().savepoint();
-        let until = Instant::now() + PATIENCE;
+        let mut running = self.begin(way).await?;
+        let end = Instant::now() + PATIENCE;
         let mut turn = None;
-        let mut again = false;
+        let (mut again, mut touched) = (false, running.before.has_changes());
         loop {
             if turn.is_none() && (again || self.others_queue()) {
                 // What was loaded before the wait is out of date.
                 again = true;
-                turn = self.queue(until);
+                turn = self.queue(way, end).await;
                 if turn.is_none() {
                     break;
                 }
             }
             if again {
-                self.begin_again(&before)?;
+                self.begin_again(&running.before, touched, way).await?;
             }
-            let result = match work(self) {
-                Ok(result) => result,
-                Err(error) => {
-                    self.roll_back(&before);
-                    return Err(error);
+            let result = loop {
+                let result = running.run(turn.as_ref(), &mut work);
+                if !running.is_broken_off() {
+                    break result;
                 }
+                touched = way.is_async();
+                // If it fails, the next run meets the error.
+                let _ = self.load_by(way).await;
             };
+            // An error or a dropped future takes back what `work` wrote.
+            let result = result?;
             if !wanted() {
-                self.roll_back(&before);
                 return Err(Error::new(
                     ErrorKind::Gone,
                     "the request was given up while it was running: nothing is stored",
                 )
                 .into());
             }
-            let committed = self.lock().commit(self.shared())?;
-            match committed {
+            running.settled = true;
+            match self.commit_by(way).await? {
                 Attempt::Done(outcome) => return Ok((result, outcome)),
-                Attempt::Conflict if Instant::now() >= until => break,
-                Attempt::Conflict if turn.is_some() => pause(),
+                Attempt::Conflict if Instant::now() >= end => break,
+                Attempt::Conflict if turn.is_some() => way.pause().await,
                 Attempt::Conflict => {}
             }
-            again = true;
+            running.settled = false;
+            (again, touched) = (true, touched || way.is_async());
         }
         // What the last attempt staged, a login for instance, must not go with a later commit.
-        self.begin_again(&before)?;
+        self.begin_again(&running.before, touched, way).await?;
         Err(conflict().into())
     }
 
-    /// Waits for other transactions of this request, which run on other threads.
-    fn begin(&self) -> Result<Running<'_>, Error> {
-        let guard = self.wait_for_transactions().ok_or_else(|| {
+    /// Begins a transaction when those of this request that other threads and tasks run are over.
+    async fn begin(&self, way: Way<'_>) -> Result<Running<'_>, Error> {
+        let begin = |state: &mut State| {
+            let before = state.savepoint();
+            state.transaction = Some(Box::new(Transaction::new(way.is_async())));
+            Running {
+                session: self,
+                before,
+                is_async: way.is_async(),
+                settled: false,
+            }
+        };
+        self.idle(way, begin).await.ok_or_else(|| {
             Error::new(
                 ErrorKind::Conflict,
-                "a transaction can't begin inside another one of the same session",
+                "a transaction can't begin inside another one of the same session, and a synchronous one not beside one that is awaited",
             )
-        })?;
-        self.lock().transaction = Some(Box::new(Transaction::new()));
-        Ok(Running {
-            session: self,
-            _guard: guard,
         })
     }
 
-    /// Waits until no transaction runs on this session; `None` within one of this thread.
-    pub(super) fn wait_for_transactions(&self) -> Option<MutexGuard<'_, ()>> {
-        let state = self.lock();
-        if let Some(transaction) = &state.transaction
-            && transaction.is_of_this_thread()
-        {
-            return None;
+    /// Acts when no transaction runs on this session. `None` within one on this thread, and beside one
+    /// that this thread may have to drive.
+    pub(super) async fn idle<T>(
+        &self,
+        way: Way<'_>,
+        act: impl FnOnce(&mut State) -> T,
+    ) -> Option<T> {
+        if way.is_async() {
+            self.wait_for_lock().await;
         }
-        drop(state);
-        Some(self.0.transactions.lock())
+        let mut act = Some(act);
+        let poll = |cx: &mut Context<'_>| {
+            let mut state = self.lock();
+            match &mut state.transaction {
+                Some(other) if other.is_of_this_thread() => Poll::Ready(None),
+                Some(other) if other.is_async && !way.is_async() => Poll::Ready(None),
+                Some(other) => {
+                    other.waiting.push(cx.waker().clone());
+                    Poll::Pending
+                }
+                None => Poll::Ready(act.take().map(|act| act(&mut state))),
+            }
+        };
+        way.until(None, poll).await.flatten()
     }
 
     fn others_queue(&self) -> bool {
@@ -161,33 +202,107 @@ impl Session {
         matches!((self.shared(), key), (Some(shared), Some(key)) if shared.queues.has(&key))
     }
 
-    fn queue(&self, until: Instant) -> Option<Turn<'_>> {
+    async fn queue(&self, way: Way<'_>, end: Instant) -> Option<Turn<'_>> {
         let key = self.lock().key()?;
-        self.shared()?.queues.wait(key, until)
+        let turn = self.shared()?.queues.enter(key)?;
+        way.until(Some(end), |cx| turn.poll(cx)).await?;
+        Some(turn)
     }
 
-    /// Loads the session afresh, and applies what was staged before the transaction to it.
-    fn begin_again(&self, before: &Savepoint) -> Result<(), Error> {
-        let mut state = self.lock();
-        state.unload();
-        state.transaction = Some(Box::new(Transaction::new()));
-        if before.has_changes() {
-            state.open_to_write(self.shared())?;
+    /// Drops what was loaded, and stages what was pending before the transaction. Loads the session if
+    /// that needs it, or if an async run, which has touched the session before, would be broken off.
+    async fn begin_again(
+        &self,
+        before: &Savepoint,
+        loads: bool,
+        way: Way<'_>,
+    ) -> Result<(), Error> {
+        self.lock().begin_again();
+        if loads {
+            self.load_by(way).await?;
         }
         let limits = self.shared().map(|shared| shared.config.limits());
-        state.restore(before, limits.unwrap_or_default())
+        self.lock().restore(before, limits.unwrap_or_default())
+    }
+
+    /// Loads the session if it is not loaded yet.
+    pub(super) async fn load_by(&self, way: Way<'_>) -> Result<(), Error> {
+        match way {
+            Way::Blocking => self.lock().open(self.shared()),
+            Way::Async(store) => match self.shared() {
+                Some(shared) => load(&mut Access::Free(self, store), shared).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn commit_by(&self, way: Way<'_>) -> Result<Attempt, Error> {
+        match way {
+            Way::Blocking => self.lock().commit(self.shared()),
+            Way::Async(store) => commit(&mut Access::Free(self, store), self.shared()).await,
+        }
     }
 }
 
-/// Ends the transaction when it is dropped, also by a panic.
+/// A transaction. When it is dropped, also by a panic, it takes back what it has not committed.
 struct Running<'s> {
     session: &'s Session,
-    _guard: MutexGuard<'s, ()>,
+    before: Savepoint,
+    is_async: bool,
+    /// The commit has begun: it decides about the changes.
+    settled: bool,
+}
+
+impl Running<'_> {
+    fn run<T>(&self, turn: Option<&Turn<'_>>, work: impl FnOnce(&Session) -> T) -> T {
+        /// Between two runs, and during the commit, no thread may write.
+        struct Entered<'s>(&'s Session);
+
+        impl Drop for Entered<'_> {
+            fn drop(&mut self) {
+                if let Some(transaction) = &mut self.0.lock().transaction {
+                    transaction.thread = None;
+                }
+            }
+        }
+
+        let _entered = self.is_async.then(|| {
+            if let Some(transaction) = &mut self.session.lock().transaction {
+                transaction.thread = Some(thread::current().id());
+            }
+            Entered(self.session)
+        });
+        match turn {
+            Some(turn) => turn.during(|| work(self.session)),
+            None => work(self.session),
+        }
+    }
+
+    /// Returns whether the run needs the session loaded, and takes back what it did.
+    fn is_broken_off(&self) -> bool {
+        if !self.is_async {
+            return false;
+        }
+        let broken_off = match &mut self.session.lock().transaction {
+            Some(transaction) => transaction.broken_off.take(),
+            None => None,
+        };
+        if broken_off.is_some() {
+            self.session.roll_back(&self.before);
+        }
+        broken_off.is_some()
+    }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.session.lock().transaction = None;
+        if !self.settled {
+            self.session.roll_back(&self.before);
+        }
+        let ended = self.session.lock().transaction.take();
+        for waker in ended.into_iter().flat_map(|ended| ended.waiting) {
+            waker.wake();
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::secret::StoreKey;
 const ATTEMPTS: u32 = 3;
 
 /// Returns the result of a future that waits for nothing, as over a blocking store.
-pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => unreachable!("a blocking store returns when it is ready"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::{IndexLine, Loaded, Revoke, SessionInfo, SessionStore, Swap, Swapped};
+use super::{Face, IndexLine, Loaded, Revoke, SessionInfo, SessionStore, Swap, Swapped, ready};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::record::{Lifetime, Record};
@@ -20,14 +20,14 @@ pub(crate) struct Ended {
 type Visited = HashSet<StoreKey>;
 
 /// Follows forwards to a record, if they lead to a key that was not looked at.
-fn find<S: SessionStore + ?Sized>(
-    store: &S,
+async fn find<S: SessionStore + ?Sized>(
+    store: &Face<'_, S>,
     key: &mut StoreKey,
     visited: &mut Visited,
     now: Timestamp,
 ) -> Result<Option<Arc<Record>>, Error> {
     while !visited.contains(key) {
-        let loaded = store.load(key, now)?;
+        let loaded = store.load(key, now).await?;
         if matches!(loaded, Loaded::Absent) {
             // It may be the new key of a session that is being renewed just now: another key leads
             // there then, and it must be looked at again.
@@ -45,17 +45,17 @@ fn find<S: SessionStore + ?Sized>(
 
 /// Ends the session that a key leads to, if the record is `wanted`; one that can't be read is ended
 /// in any case. `None` if there is no such session.
-pub(crate) fn end<S: SessionStore + ?Sized>(
-    store: &S,
+pub(crate) async fn end<S: SessionStore + ?Sized>(
+    store: &Face<'_, S>,
     key: StoreKey,
     now: Timestamp,
     wanted: impl Fn(&Record) -> bool,
 ) -> Result<Option<Ended>, Error> {
-    end_unless_visited(store, key, &mut Visited::new(), now, wanted)
+    end_unless_visited(store, key, &mut Visited::new(), now, wanted).await
 }
 
-fn end_unless_visited<S: SessionStore + ?Sized>(
-    store: &S,
+async fn end_unless_visited<S: SessionStore + ?Sized>(
+    store: &Face<'_, S>,
     mut key: StoreKey,
     visited: &mut Visited,
     now: Timestamp,
@@ -65,7 +65,7 @@ fn end_unless_visited<S: SessionStore + ?Sized>(
     loop {
         let record = match known.take() {
             Some(record) => Some(record),
-            None => match find(store, &mut key, visited, now) {
+            None => match find(store, &mut key, visited, now).await {
                 Ok(Some(record)) => Some(record),
                 Ok(None) => return Ok(None),
                 Err(error) if is_unreadable(&error) => None,
@@ -77,7 +77,7 @@ fn end_unless_visited<S: SessionStore + ?Sized>(
             Some(record) => Swap::Remove(record),
             None => Swap::RemoveUnreadable,
         };
-        match store.swap(&key, swap, now)? {
+        match store.swap(&key, swap, now).await? {
             Swapped::Done => return Ok(Some(Ended { record })),
             Swapped::Current(record) => known = Some(record),
             Swapped::Moved(forward) => key = forward.to,
@@ -100,6 +100,7 @@ pub(crate) fn revoke<S: SessionStore + ?Sized>(
     caller: Option<StoreKey>,
     now: Timestamp,
 ) -> Result<usize, Error> {
+    let face = Face::Blocking(store);
     let (mut seen, mut visited) = (HashSet::new(), Visited::new());
     let mut count = 0;
     // A renewal or a login may add a line while others are worked through.
@@ -109,16 +110,17 @@ pub(crate) fn revoke<S: SessionStore + ?Sized>(
             return Ok(count);
         }
         if let Some(mut key) = caller {
-            let own = find(store, &mut key, &mut Visited::new(), now)?;
+            let own = ready(find(&face, &mut key, &mut Visited::new(), now))?;
             if own.is_none_or(|record| record.user() != Some(user)) {
                 return Ok(count);
             }
         }
         for line in lines {
             if which.includes(line.id) {
-                let ended = end_unless_visited(store, line.key, &mut visited, now, |record| {
-                    record.user() == Some(user) && which.includes(record.id())
-                })?;
+                let wanted =
+                    |record: &Record| record.user() == Some(user) && which.includes(record.id());
+                let ended = end_unless_visited(&face, line.key, &mut visited, now, wanted);
+                let ended = ready(ended)?;
                 count += usize::from(ended.is_some());
             }
         }
@@ -142,6 +144,7 @@ pub(crate) fn list<S: SessionStore + ?Sized>(
     lifetime: &Lifetime,
     now: Timestamp,
 ) -> Result<(Vec<SessionInfo>, usize), Error> {
+    let face = Face::Blocking(store);
     let (mut seen, mut visited) = (HashSet::new(), Visited::new());
     let mut list: BTreeMap<SessionId, SessionInfo> = BTreeMap::new();
     let mut unreadable = 0;
@@ -151,7 +154,7 @@ pub(crate) fn list<S: SessionStore + ?Sized>(
             return Ok((list.into_values().collect(), unreadable));
         }
         for mut line in lines {
-            match find(store, &mut line.key, &mut visited, now) {
+            match ready(find(&face, &mut line.key, &mut visited, now)) {
                 Ok(Some(record)) => {
                     if record.user() == Some(user) && !record.ends_under(lifetime, now) {
                         list.insert(record.id(), SessionInfo::from(&*record));

@@ -259,7 +259,18 @@ fn each_step_moves_its_counters_and_no_other() {
         });
     }
 
+    #[cfg(feature = "tower")]
+    {
+        let cookie = begin(&bench.sessions);
+        bench.step(&[("loads", 1), ("blocking_calls", 1)], |sessions| {
+            crate::handler::read(sessions, &cookie);
+        });
+    }
+
     let mut all: BTreeSet<_> = bench.read().into_keys().collect();
+    if !cfg!(feature = "tower") {
+        all.remove("blocking_calls");
+    }
     if !cfg!(feature = "cookie") {
         all.remove("planted");
     }

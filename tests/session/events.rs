@@ -267,6 +267,8 @@ fn damage() {
     store.set(Damage::Record);
     sessions.open(Some(&cookie)).logout().unwrap();
     store.set(Damage::None);
+    #[cfg(feature = "tower")]
+    crate::handler::read(&sessions, &begin(&sessions));
     let cookie = sign_in(&sessions, &begin(&sessions));
     store.set(Damage::NewerForm);
     assert_eq!(sessions.open(Some(&cookie)).get("color").unwrap(), None);

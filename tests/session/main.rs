@@ -14,6 +14,8 @@ mod counters;
 mod damage;
 #[cfg(feature = "tracing")]
 mod events;
+#[cfg(feature = "tower")]
+mod handler;
 mod model;
 mod revocation;
 mod security;

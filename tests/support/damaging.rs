@@ -105,6 +105,6 @@ impl SessionStore for Damaging {
     }
 
     fn may_block(&self) -> bool {
-        false
+        true
     }
 }

@@ -87,14 +87,15 @@ fn store(session: &Session, key: &KString, value: Evaluated<'_>) -> Result<(), E
     match value {
         Evaluated::Literal(value, stored) => session.write_stored(key, value, stored.clone()),
         Evaluated::Computed { value, unknown } => {
+            if value.is_blank() {
+                session.remove(key)?;
+            } else {
+                session.write(key, value)?;
+            }
             if let Some(variable) = unknown {
                 session.note_unknown_variable(key, &variable);
             }
-            if value.is_blank() {
-                session.remove(key).map(drop)
-            } else {
-                session.write(key, value)
-            }
+            Ok(())
         }
     }
 }
