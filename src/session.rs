@@ -389,3 +389,20 @@ impl fmt::Debug for Session {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{MemoryStore, SessionConfig, Sessions};
+
+    #[test]
+    fn what_was_committed_is_not_staged_again_by_a_render_that_fails() {
+        let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+        let session = sessions.open(None);
+        session.increment("n", 1).unwrap();
+        let before = session.savepoint();
+        let _ = session.commit().unwrap();
+        session.set("rendered", 1).unwrap();
+        session.roll_back(&before);
+        assert!(!session.has_changes());
+    }
+}

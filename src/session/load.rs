@@ -201,7 +201,17 @@ impl State {
                 Base::Failed(credential, error)
             }
         };
+        // A page that was given up while it loaded again has left what was pending before it.
+        let pending = (!self.pending.is_empty()).then(|| std::mem::take(&mut self.pending));
         self.rebase_on(base);
+        if let (Some(pending), None) = (pending, self.failure()) {
+            match pending.rebase(self.record(), shared.config.limits()) {
+                Ok(pending) => self.pending = pending,
+                Err(error) => {
+                    self.fail(error);
+                }
+            }
+        }
     }
 }
 

@@ -8,6 +8,12 @@ mod redis_server;
 #[path = "../support/redis_store.rs"]
 mod redis_store;
 
+#[path = "../support/awaited_store.rs"]
+mod awaited_store;
+
+mod awaited;
+mod given_up;
+mod handlers;
 mod layer;
 mod races;
 mod security;

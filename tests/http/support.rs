@@ -223,11 +223,7 @@ impl Site {
     }
 
     pub(crate) fn browser(&self) -> Browser {
-        Browser {
-            app: self.app(),
-            name: self.sessions.config().cookie_name().to_owned(),
-            secret: None,
-        }
+        Browser::on(self.app(), &self.sessions)
     }
 }
 
@@ -448,8 +444,13 @@ impl Browser {
     /// A browser on a site of these sessions, over HTTPS.
     pub(crate) fn of(sessions: &Sessions) -> Self {
         let layer = SessionLayer::new(sessions.clone()).assume_https();
+        Self::on(pages().layer(layer), sessions)
+    }
+
+    /// A browser on another site of these sessions.
+    pub(crate) fn on(app: Router, sessions: &Sessions) -> Self {
         Self {
-            app: pages().layer(layer),
+            app,
             name: sessions.config().cookie_name().to_owned(),
             secret: None,
         }
