@@ -7,7 +7,8 @@
 //! 1. Open the session with the `Cookie` headers:
 //!    [`open_from_headers`](crate::Sessions::open_from_headers). Over plain HTTP in production, open
 //!    [`Session::disabled`](crate::Session::disabled) instead.
-//! 2. When the answer is ready, before its head is sent, [`finish`](crate::Session::finish) the request.
+//! 2. When the answer is ready, before its head is sent, [`finish`](crate::Session::finish) the request;
+//!    in async code with the feature `tower`, [`finish_async`](crate::Session::finish_async).
 //! 3. Send the headers that [`set_cookies`](crate::Sessions::set_cookies) returns, and with them
 //!    `Cache-Control: no-store`. If the session [was read](crate::Session::is_accessed), send
 //!    `Vary: Cookie`.
@@ -70,8 +71,10 @@
 //!    `CDN-Cache-Control`, are removed. An answer that depended on the session gets `Vary: Cookie`.
 //! 7. **In `production`, plain HTTP has no session.** No cookie is read or sent, nothing is loaded, and
 //!    a write fails with the reason.
-//! 8. **The commit moves to a blocking thread** if the store
-//!    [may block](crate::store::SessionStore::may_block). Reads in a handler do not: use
+//! 8. **The commit blocks no thread.** A store with an
+//!    [async face](crate::store::SessionStore::as_async) is awaited; the commit to another one that
+//!    [may block](crate::store::SessionStore::may_block) moves to a blocking thread. Handlers await
+//!    [`load`](crate::Session::load), [`run`](crate::Session::run) or
 //!    [`render_page`](crate::Session::render_page).
 //! 9. **Nested layers share the session.** A layer inside another one of the same
 //!    [`Sessions`](crate::Sessions) passes its session through, and leaves commit and cookie to the

@@ -47,7 +47,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `cookie` | reading `Cookie` headers and writing `Set-Cookie` headers, for any web framework |
-//! | `tower` | [`SessionLayer`](http::SessionLayer), and [rendering in a handler](Session::render_page) |
+//! | `tower` | [`SessionLayer`](http::SessionLayer), and [waiting for the store in handlers](crate::guide::http#waiting-for-the-store) |
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |

@@ -139,20 +139,21 @@ async fn account(
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     let mut context = context("/account", params);
+    // A list of sessions waits for the store, so it is read before the page renders.
+    let siblings = session.run(Session::user_sessions).await?;
+    let here = session.id()?;
+    let now = SystemClock.now();
+    let siblings = siblings.into_iter().map(|sibling| {
+        Value::Object(object!({
+            "id": sibling.id.to_string(),
+            "minutes": (now - sibling.created).as_secs() / 60,
+            "here": here == Some(sibling.id),
+        }))
+    });
+    context.insert("sessions".into(), Value::array(siblings));
     let shown = page.clone();
     let html = session
-        .render_page(move |session| {
-            let (here, now) = (session.id()?, SystemClock.now());
-            let siblings = session.user_sessions()?.into_iter().map(|sibling| {
-                Value::Object(object!({
-                    "id": sibling.id.to_string(),
-                    "minutes": (now - sibling.created).as_secs() / 60,
-                    "here": here == Some(sibling.id),
-                }))
-            });
-            context.insert("sessions".into(), Value::array(siblings));
-            shown.render(session, &context)
-        })
+        .render_page(move |session| shown.render(session, &context))
         .await?;
     Ok(([(CONTENT_TYPE, page.content_type())], html).into_response())
 }
@@ -178,14 +179,14 @@ async fn sign_in(session: Session, Form(params): Form<Params>) -> Result<Redirec
 }
 
 async fn sign_out(session: Session) -> Result<Redirect, Failure> {
-    session.render_page(Session::logout).await?;
+    session.run(Session::logout).await?;
     Ok(Redirect::to("/account"))
 }
 
 async fn sign_out_elsewhere(session: Session) -> Result<Redirect, Failure> {
+    let others = session.run(Session::revoke_others).await?;
     session
-        .render_page(|session| {
-            let others = session.revoke_others()?;
+        .render_page(move |session| {
             session.set("flash", format!("Other places signed out: {others}."))
         })
         .await?;

@@ -11,18 +11,17 @@ use crate::session::Session;
 ///
 /// ```
 /// use axum::body::Body;
-/// use axum::http::Request;
+/// use axum::http::{Request, StatusCode};
 /// use axum::{Router, routing::get};
 /// use liquid_session::http::SessionLayer;
 /// use liquid_session::{MemoryStore, Session, SessionConfig, Sessions};
 /// use tower::ServiceExt as _;
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 ///
-/// async fn visits(session: Session) -> String {
-///     match session.increment("visits", 1) {
-///         Ok(visits) => format!("visit {visits}"),
-///         Err(_) => "no session".to_owned(),
-///     }
+/// async fn visits(session: Session) -> Result<String, StatusCode> {
+///     let visits = session.render_page(|session| session.increment("visits", 1)).await;
+///     let visits = visits.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+///     Ok(format!("visit {visits}"))
 /// }
 ///
 /// let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());

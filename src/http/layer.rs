@@ -32,6 +32,7 @@ use crate::sessions::Sessions;
 ///     .layer(SessionLayer::new(sessions).assume_https())
 ///     .service(service_fn(async |request: Request<String>| {
 ///         let session: &Session = request.extensions().get().expect("the layer put it there");
+///         session.load().await?;
 ///         let visits = session.increment("visits", 1)?;
 ///         Ok::<_, Error>(Response::new(visits.to_string()))
 ///     }));

@@ -4,6 +4,8 @@
 #[path = "../../examples/storefront/app.rs"]
 #[allow(dead_code, reason = "the program uses all of it")]
 mod app;
+#[path = "../support/awaited_store.rs"]
+mod awaited_store;
 #[cfg(feature = "redis")]
 #[path = "../support/redis_server.rs"]
 mod redis_server;
@@ -14,4 +16,5 @@ mod webdriver;
 
 mod browser;
 mod operator;
+mod paused;
 mod walk;

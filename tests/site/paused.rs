@@ -1,0 +1,87 @@
+//! While the store does not answer, no page of the shop blocks a thread.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, COOKIE};
+use axum::http::{Method, Request};
+use axum::routing::get;
+use liquid_session::Sessions;
+use liquid_session::http::SessionLayer;
+use tokio::runtime::Builder;
+use tower::ServiceExt as _;
+
+use crate::app::Shop;
+use crate::awaited_store::{Awaited, Moment};
+use crate::shop::{sessions, site};
+
+const PAGES: &[(&str, &str)] = &[
+    ("/", ""),
+    ("/cart", ""),
+    ("/account", ""),
+    ("/counter", ""),
+    ("/preferences", "color=dark"),
+    ("/products", ""),
+    ("/wizard", ""),
+    ("/search", ""),
+    ("/no-such-page", ""),
+    ("/cart/add", "product=boots"),
+    ("/sign-in", "name=Ann"),
+    ("/sign-out-elsewhere", "all=1"),
+    ("/sign-out", "all=1"),
+];
+
+fn begin(sessions: &Sessions) -> String {
+    let session = sessions.open(None);
+    session.set("flash", "Welcome.").unwrap();
+    session.login("Ann").unwrap();
+    let secret = session.commit().unwrap().secret().unwrap().expose();
+    format!("{}={secret}", sessions.config().cookie_name())
+}
+
+async fn visit(moment: Moment) {
+    let store = Awaited::new();
+    let sessions = sessions(store.clone());
+    let shop = Shop::open(&site(), sessions.clone()).unwrap();
+    let app = shop
+        .routes()
+        .layer(SessionLayer::new(sessions.clone()))
+        .route("/static.css", get(async || "body {}"));
+    let cookies: Vec<_> = PAGES.iter().map(|_| begin(&sessions)).collect();
+    store.pause_all(moment);
+    let answers = PAGES.iter().zip(cookies).map(|((path, form), cookie)| {
+        let method = match form {
+            &"" => Method::GET,
+            _ => Method::POST,
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(*path)
+            .header(COOKIE, cookie)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = request.body(Body::from(*form)).unwrap();
+        (path, tokio::spawn(app.clone().oneshot(request)))
+    });
+    let answers: Vec<_> = answers.collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let file = Request::get("/static.css").body(Body::empty()).unwrap();
+    assert_eq!(app.oneshot(file).await.unwrap().status(), 200);
+    let waiting = answers.iter().filter(|(_, answer)| !answer.is_finished());
+    assert!(waiting.count() > PAGES.len() / 2);
+    assert_eq!(sessions.counters().blocking_calls, 0);
+    store.resume();
+    for (path, answer) in answers {
+        let status = answer.await.unwrap().unwrap().status();
+        assert!(!status.is_server_error(), "{path}: {status}");
+    }
+    assert_eq!(sessions.counters().blocking_calls, 0);
+}
+
+#[test]
+fn no_page_of_the_shop_blocks_the_only_worker_thread() {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+    for moment in [Moment::Before, Moment::After] {
+        runtime.block_on(runtime.spawn(visit(moment))).unwrap();
+    }
+}
