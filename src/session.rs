@@ -240,8 +240,8 @@ impl Session {
     /// - A session that is damaged in the store is ended, and its cookie is removed: the visitor's next
     ///   request works.
     /// - A transaction of this request that still runs on another thread, because it was given up, is
-    ///   waited for. Inside the closure of a transaction, the error is [`ErrorKind::Conflict`], and
-    ///   nothing is stored.
+    ///   waited for. Inside the closure of a transaction, and while `render_page` is awaited in another
+    ///   task, the error is [`ErrorKind::Conflict`], and nothing is stored.
     /// - Writes that follow fail, because the response has been sent.
     ///
     /// ```
@@ -262,6 +262,8 @@ impl Session {
 
     /// Ends the request as [`finish`](Self::finish) does, without blocking the thread if the store has
     /// an [async face](crate::store::SessionStore::as_async). With another store it is `finish`.
+    ///
+    /// A `render_page` of this request that another task awaits is waited for.
     ///
     /// If the future is dropped, a commit that has not begun is not done.
     #[cfg(feature = "tower")]

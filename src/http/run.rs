@@ -123,6 +123,7 @@ impl Session {
             return self.load_async(store).await;
         }
         let session = self.clone();
+        self.wait_for_lock().await;
         let may_block = self.may_block() && self.needs_load();
         blocking(may_block, move |_| session.load_blocking()).await?
     }
@@ -180,6 +181,7 @@ impl Session {
             return self.finish_async(answer).await;
         }
         let session = self.clone();
+        self.wait_for_lock().await;
         let may_block = self.may_block() && self.needs_store();
         let finish = move |wanted: Wanted| {
             // An answer that is not wanted any more, because the visitor has gone away for instance,

@@ -158,6 +158,12 @@ impl Transaction {
         self.is_async && self.is_of_this_thread()
     }
 
+    pub(super) fn wake_at_the_end(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|other| other.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
+    }
+
     pub(super) fn forget_reads(&mut self) {
         self.keys.clear();
         self.whole = false;

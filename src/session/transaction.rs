@@ -105,7 +105,9 @@ impl Session {
         let mut running = self.begin(way).await?;
         let end = Instant::now() + PATIENCE;
         let mut turn = None;
-        let (mut again, mut touched) = (false, running.before.has_changes());
+        // Whether the session has to be loaded before a run: what was pending before needs it, and an
+        // async run that touches it would be broken off.
+        let (mut again, mut loads) = (false, running.before.has_changes());
         loop {
             if turn.is_none() && (again || self.others_queue()) {
                 // What was loaded before the wait is out of date.
@@ -116,14 +118,14 @@ impl Session {
                 }
             }
             if again {
-                self.begin_again(&running.before, touched, way).await?;
+                self.begin_again(&running.before, loads, way).await?;
             }
             let result = loop {
                 let result = running.run(turn.as_ref(), &mut work);
                 if !running.is_broken_off() {
                     break result;
                 }
-                touched = way.is_async();
+                loads = true;
                 // If it fails, the next run meets the error.
                 let _ = self.load_by(way).await;
             };
@@ -137,17 +139,20 @@ impl Session {
                 .into());
             }
             running.settled = true;
-            match self.commit_by(way).await? {
-                Attempt::Done(outcome) => return Ok((result, outcome)),
-                Attempt::Conflict if Instant::now() >= end => break,
-                Attempt::Conflict if turn.is_some() => way.pause().await,
-                Attempt::Conflict => {}
+            if let Attempt::Done(outcome) = self.commit_by(way).await? {
+                return Ok((result, outcome));
             }
             running.settled = false;
-            (again, touched) = (true, touched || way.is_async());
+            (again, loads) = (true, loads || way.is_async());
+            if Instant::now() >= end {
+                break;
+            }
+            if turn.is_some() {
+                way.pause().await;
+            }
         }
         // What the last attempt staged, a login for instance, must not go with a later commit.
-        self.begin_again(&running.before, touched, way).await?;
+        self.begin_again(&running.before, false, way).await?;
         Err(conflict().into())
     }
 
@@ -188,7 +193,7 @@ impl Session {
                 Some(other) if other.is_of_this_thread() => Poll::Ready(None),
                 Some(other) if other.is_async && !way.is_async() => Poll::Ready(None),
                 Some(other) => {
-                    other.waiting.push(cx.waker().clone());
+                    other.wake_at_the_end(cx.waker());
                     Poll::Pending
                 }
                 None => Poll::Ready(act.take().map(|act| act(&mut state))),
@@ -209,8 +214,7 @@ impl Session {
         Some(turn)
     }
 
-    /// Drops what was loaded, and stages what was pending before the transaction. Loads the session if
-    /// that needs it, or if an async run, which has touched the session before, would be broken off.
+    /// Drops what was loaded, and stages what was pending before the transaction.
     async fn begin_again(
         &self,
         before: &Savepoint,

@@ -138,7 +138,7 @@ impl<'a> Access<'a> {
 impl Session {
     /// Waits while another thread holds the lock of the state, because it makes a blocking call of the
     /// store.
-    pub(super) async fn wait_for_lock(&self) {
+    pub(crate) async fn wait_for_lock(&self) {
         #[cfg(feature = "tower")]
         if self.0.state.is_locked()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

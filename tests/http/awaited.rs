@@ -544,6 +544,44 @@ async fn two_cookies_that_open_sessions_are_ended_without_a_blocking_call() {
     }
 }
 
+#[tokio::test]
+async fn a_page_whose_turn_does_not_come_is_a_conflict_after_ten_seconds() {
+    let bench = Bench::new();
+    let cookie = bench.begin();
+    let count = |session: Session| async move {
+        let page = session.render_page(|session| {
+            let a = session.get_as::<i64>("a")?.unwrap_or(0);
+            session.set("a", a + 1)
+        });
+        page.await
+    };
+    // The first one has the turn after a conflict, and its load stands still.
+    let rival = bench.open(&cookie);
+    let (store, session) = (bench.store.clone(), bench.open(&cookie));
+    let first = tokio::spawn(async move {
+        let page = session.render_page(move |session| {
+            session.get("a")?;
+            rival.increment("a", 1)?;
+            let _ = rival.commit()?;
+            store.pause(Moment::Load);
+            session.set("b", 1)
+        });
+        page.await
+    });
+    bench.store.stopped(1).await;
+    let waiting = bench.open(&cookie);
+    waiting.set("mine", 1).unwrap();
+    let begun = Instant::now();
+    assert_eq!(kind(count(waiting.clone()).await), ErrorKind::Conflict);
+    assert!(begun.elapsed() >= Duration::from_secs(10));
+    first.abort();
+    bench.store.resume();
+    assert!(first.await.unwrap_err().is_cancelled());
+    // What was pending before the page is still there, and the queue is empty.
+    count(waiting.clone()).await.unwrap();
+    assert_eq!(bench.stored(&cookie, "mine"), Some(1.into()));
+}
+
 /// Loads before it writes, and leaves the commit to the layer.
 async fn mark(session: Session) -> Result<String, String> {
     let marked = async {
