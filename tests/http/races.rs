@@ -24,6 +24,7 @@ macro_rules! on_each_store {
 
 on_each_store! {
     memory: MemoryStore::new(),
+    awaited: crate::awaited_store::Awaited::new(),
     #[cfg(feature = "redb")]
     redb: {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
