@@ -114,15 +114,17 @@ fn ours(store: &str) -> Site {
         format!("__Host-sid={cookie}")
     };
     let cookies = (0..CONNECTIONS).map(begin).collect();
-    let blocks = store != "memory";
     let globals = Arc::new(templates::globals());
     let mut routes = Router::new();
     for page in PAGES {
         let template = Arc::new(page.template("session"));
         let globals = globals.clone();
         let handler = async move |session: Session| {
+            // Every page here reads its session: without this, the first touch would break the first
+            // render off.
+            session.load().await.unwrap();
             let render = move |session: &Session| session.render(&template, &*globals);
-            Html(if blocks || page.path == "/count" {
+            Html(if page.path == "/count" {
                 session.render_page(render).await.unwrap()
             } else {
                 render(&session).unwrap()
