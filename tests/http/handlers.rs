@@ -134,13 +134,14 @@ async fn ask_while_paused(sessions: &Sessions, pause: impl FnOnce(), resume: imp
     assert_eq!(sessions.counters().blocking_calls, 0);
 }
 
+fn one_worker() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
 #[test]
 fn no_handler_of_the_documentation_blocks_the_only_worker_thread() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = one_worker();
     for moment in [Moment::Before, Moment::After] {
         let store = Awaited::new();
         let sessions = Sessions::new(store.clone(), SessionConfig::default());
@@ -150,6 +151,30 @@ fn no_handler_of_the_documentation_blocks_the_only_worker_thread() {
         };
         runtime.block_on(runtime.spawn(asked)).unwrap();
     }
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn nor_does_one_while_redis_stands_still() {
+    let Some(server) = crate::redis_server::RedisServer::start(&[]) else {
+        return;
+    };
+    let server = Arc::new(server);
+    let store = liquid_session::store::RedisStore::builder(&server.url())
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    let sessions = Sessions::new(store, SessionConfig::default());
+    let asked = async move {
+        ask_while_paused(
+            &sessions,
+            || server.signal("STOP"),
+            || server.signal("CONT"),
+        )
+        .await;
+    };
+    let runtime = one_worker();
+    runtime.block_on(runtime.spawn(asked)).unwrap();
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use axum::http::{Method, Request};
 use axum::routing::get;
 use liquid_session::Sessions;
 use liquid_session::http::SessionLayer;
-use tokio::runtime::Builder;
+use liquid_session::store::SessionStore;
+use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
 
 use crate::app::Shop;
@@ -39,16 +40,15 @@ fn begin(sessions: &Sessions) -> String {
     format!("{}={secret}", sessions.config().cookie_name())
 }
 
-async fn visit(moment: Moment) {
-    let store = Awaited::new();
-    let sessions = sessions(store.clone());
+async fn visit(store: impl SessionStore, pause: impl FnOnce(), resume: impl FnOnce()) {
+    let sessions = sessions(store);
     let shop = Shop::open(&site(), sessions.clone()).unwrap();
     let app = shop
         .routes()
         .layer(SessionLayer::new(sessions.clone()))
         .route("/static.css", get(async || "body {}"));
     let cookies: Vec<_> = PAGES.iter().map(|_| begin(&sessions)).collect();
-    store.pause_all(moment);
+    pause();
     let answers = PAGES.iter().zip(cookies).map(|((path, form), cookie)| {
         let method = match form {
             &"" => Method::GET,
@@ -71,7 +71,7 @@ async fn visit(moment: Moment) {
     let waiting = answers.iter().filter(|(_, answer)| !answer.is_finished());
     assert!(waiting.count() > PAGES.len() / 2);
     assert_eq!(sessions.counters().blocking_calls, 0);
-    store.resume();
+    resume();
     for (path, answer) in answers {
         let status = answer.await.unwrap().unwrap().status();
         assert!(!status.is_server_error(), "{path}: {status}");
@@ -79,11 +79,37 @@ async fn visit(moment: Moment) {
     assert_eq!(sessions.counters().blocking_calls, 0);
 }
 
+fn one_worker() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
 #[test]
 fn no_page_of_the_shop_blocks_the_only_worker_thread() {
-    let mut builder = Builder::new_multi_thread();
-    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+    let runtime = one_worker();
     for moment in [Moment::Before, Moment::After] {
-        runtime.block_on(runtime.spawn(visit(moment))).unwrap();
+        let store = Awaited::new();
+        let visited = async move {
+            let (pausing, resuming) = (store.clone(), store.clone());
+            visit(store, || pausing.pause_all(moment), || resuming.resume()).await;
+        };
+        runtime.block_on(runtime.spawn(visited)).unwrap();
     }
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn nor_does_one_while_redis_stands_still() {
+    let Some(server) = crate::redis_server::RedisServer::start(&[]) else {
+        return;
+    };
+    let store = liquid_session::store::RedisStore::builder(&server.url())
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    let visited = async move {
+        visit(store, || server.signal("STOP"), || server.signal("CONT")).await;
+    };
+    let runtime = one_worker();
+    runtime.block_on(runtime.spawn(visited)).unwrap();
 }
