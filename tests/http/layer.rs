@@ -34,7 +34,11 @@ async fn ask(app: Router) -> Response {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_parallel_requests_count_to_two_hundred() {
-    for store in [Watched::new(), Watched::new().blocking()] {
+    for store in [
+        Watched::new(),
+        Watched::new().blocking(),
+        Watched::new().awaited(),
+    ] {
         let site = Site::with(store, SessionConfig::default());
         let mut browser = site.browser();
         browser.get("/set/a/1").await;
@@ -45,11 +49,12 @@ async fn two_hundred_parallel_requests_count_to_two_hundred() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_parallel_requests_that_write_a_key_each_leave_fifty_keys() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    browser.get("/set/key0/x").await;
-    in_parallel(&browser, (0..50).map(|n| format!("/set/key{n}/x"))).await;
-    assert_eq!(browser.get("/size").await.body, "50");
+    for site in Site::each() {
+        let mut browser = site.browser();
+        browser.get("/set/key0/x").await;
+        in_parallel(&browser, (0..50).map(|n| format!("/set/key{n}/x"))).await;
+        assert_eq!(browser.get("/size").await.body, "50");
+    }
 }
 
 #[tokio::test]
@@ -98,7 +103,11 @@ fn a_store_that_blocks_works_without_a_runtime_of_tokio() {
 
 #[tokio::test]
 async fn a_panic_in_a_page_is_the_handler_s_wherever_it_ran() {
-    for store in [Watched::new(), Watched::new().blocking()] {
+    for store in [
+        Watched::new(),
+        Watched::new().blocking(),
+        Watched::new().awaited(),
+    ] {
         let session = Site::with(store, SessionConfig::default())
             .sessions
             .open(None);
@@ -114,24 +123,26 @@ async fn a_panic_in_a_page_is_the_handler_s_wherever_it_ran() {
 
 #[tokio::test]
 async fn the_cookie_of_a_commit_in_the_handler_goes_out() {
-    let site = Site::new();
-    for path in ["/counter", "/transaction"] {
-        let mut browser = site.browser();
-        assert!(browser.get(path).await.set_cookie().is_some(), "{path}");
-        assert!(browser.get(path).await.set_cookie().is_none(), "{path}");
-        assert_eq!(browser.get(path).await.body, "3");
+    for site in Site::each() {
+        for path in ["/counter", "/transaction"] {
+            let mut browser = site.browser();
+            assert!(browser.get(path).await.set_cookie().is_some(), "{path}");
+            assert!(browser.get(path).await.set_cookie().is_none(), "{path}");
+            assert_eq!(browser.get(path).await.body, "3");
+        }
+        assert_eq!(site.store.records(), 2);
     }
-    assert_eq!(site.store.records(), 2);
 }
 
 #[tokio::test]
 async fn the_cookie_of_a_page_that_was_committed_goes_out_whatever_comes_after() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    let answer = browser.get("/broken/counter").await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.set_cookie().is_some(), "the session exists");
-    assert_eq!(browser.get("/get/n").await.body, "Some(Int(1))");
+    for site in Site::each() {
+        let mut browser = site.browser();
+        let answer = browser.get("/broken/counter").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.set_cookie().is_some(), "the session exists");
+        assert_eq!(browser.get("/get/n").await.body, "Some(Int(1))");
+    }
 }
 
 #[tokio::test]
@@ -156,46 +167,48 @@ async fn no_cookie_goes_out_for_a_session_that_ended_before_the_response() {
 
 #[tokio::test]
 async fn a_page_is_shown_when_the_session_ended_while_it_rendered() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    browser.get("/login/alice").await;
-    let session = site.sessions.open(Some(browser.secret.as_ref().unwrap()));
-    let sessions = site.sessions.clone();
-    let page = session
-        .render_page(move |session| {
-            session.set("a", 1)?;
-            sessions.revoke("alice", Revoke::All)?;
-            Ok::<_, Error>("page")
-        })
-        .await;
-    assert_eq!(page.unwrap(), "page");
-    assert_eq!(site.store.records(), 0);
+    for site in Site::each() {
+        let mut browser = site.browser();
+        browser.get("/login/alice").await;
+        let session = site.sessions.open(Some(browser.secret.as_ref().unwrap()));
+        let sessions = site.sessions.clone();
+        let page = session
+            .render_page(move |session| {
+                session.set("a", 1)?;
+                sessions.revoke("alice", Revoke::All)?;
+                Ok::<_, Error>("page")
+            })
+            .await;
+        assert_eq!(page.unwrap(), "page");
+        assert_eq!(site.store.records(), 0);
+    }
 }
 
 #[tokio::test]
 async fn an_answer_of_500_commits_nothing() {
-    let site = Site::new();
-    let mut browser = site.browser();
-    let answer = browser.get("/broken/set").await;
-    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.set_cookie().is_none());
-    assert_eq!(site.store.records(), 0);
+    for site in Site::each() {
+        let mut browser = site.browser();
+        let answer = browser.get("/broken/set").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.set_cookie().is_none());
+        assert_eq!(site.store.records(), 0);
 
-    browser.get("/set/a/1").await;
-    let before = browser.secret.clone();
-    for what in ["set", "renew", "login", "render"] {
-        let answer = browser.get(&format!("/broken/{what}")).await;
-        assert!(answer.status.is_server_error());
-        assert!(answer.set_cookie().is_none(), "{what}");
+        browser.get("/set/a/1").await;
+        let before = browser.secret.clone();
+        for what in ["set", "renew", "login", "render"] {
+            let answer = browser.get(&format!("/broken/{what}")).await;
+            assert!(answer.status.is_server_error());
+            assert!(answer.set_cookie().is_none(), "{what}");
+        }
+        assert_eq!(browser.secret, before);
+        assert_eq!(
+            browser.get("/size").await.body,
+            "1",
+            "the old secret still works"
+        );
+        assert_eq!(browser.get("/user").await.body, "None");
+        assert_eq!(browser.get("/get/broken").await.body, "None");
     }
-    assert_eq!(browser.secret, before);
-    assert_eq!(
-        browser.get("/size").await.body,
-        "1",
-        "the old secret still works"
-    );
-    assert_eq!(browser.get("/user").await.body, "None");
-    assert_eq!(browser.get("/get/broken").await.body, "None");
 }
 
 #[tokio::test]
@@ -215,26 +228,27 @@ async fn an_answer_of_400_commits() {
 
 #[tokio::test]
 async fn a_change_over_the_limit_is_an_opaque_500() {
-    let site = Site::new();
-    let mut one = site.browser();
-    one.get("/set/a/1").await;
-    let value = "x".repeat(3000);
-    // Each fits by itself; together they do not, which shows at the commit of the second.
-    let mut slow = one.clone();
-    let path = format!("/slow/b/{value}");
-    let slow = tokio::spawn(async move { slow.get(&path).await });
-    site.loaded.notified().await;
-    assert_eq!(
-        one.get(&format!("/set/c/{value}")).await.status,
-        StatusCode::OK
-    );
-    site.go_on.notify_one();
-    let answer = slow.await.unwrap();
-    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(answer.body, "");
-    let error = answer.extensions.get::<Error>().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Limit);
-    assert_eq!(one.get("/size").await.body, "2", "nothing of it was stored");
+    for site in Site::each() {
+        let mut one = site.browser();
+        one.get("/set/a/1").await;
+        let value = "x".repeat(3000);
+        // Each fits by itself; together they do not, which shows at the commit of the second.
+        let mut slow = one.clone();
+        let path = format!("/slow/b/{value}");
+        let slow = tokio::spawn(async move { slow.get(&path).await });
+        site.loaded.notified().await;
+        assert_eq!(
+            one.get(&format!("/set/c/{value}")).await.status,
+            StatusCode::OK
+        );
+        site.go_on.notify_one();
+        let answer = slow.await.unwrap();
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.body, "");
+        let error = answer.extensions.get::<Error>().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert_eq!(one.get("/size").await.body, "2", "nothing of it was stored");
+    }
 }
 
 #[tokio::test]

@@ -16,23 +16,26 @@ use liquid_session::clock::{ManualClock, Timestamp};
 use liquid_session::config::SessionConfig;
 use liquid_session::http::SessionLayer;
 use liquid_session::store::{
-    Change, Committed, IndexLine, Loaded, MemoryStore, Record, SessionStore, StoreKey, Swap,
-    Swapped, Touch,
+    AsyncStore, Change, Committed, IndexLine, Loaded, MemoryStore, Record, SessionStore,
+    StoreFuture, StoreKey, Swap, Swapped, Touch,
 };
 use liquid_session::{Error, ErrorKind, Session, Sessions};
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tower::ServiceExt as _;
 
 /// What the broken store says to the log, and to nobody else.
 pub(crate) const ADDRESS: &str = "10.0.0.7:6379";
 
-/// A memory store that counts its calls, fails on demand, and may call itself a blocking one.
+/// A memory store that counts its calls, fails on demand, may call itself a blocking one, and may have
+/// an async face.
 #[derive(Clone)]
 pub(crate) struct Watched {
     inner: Arc<MemoryStore>,
     calls: Arc<AtomicUsize>,
     down: Arc<AtomicBool>,
     blocks: bool,
+    awaited: bool,
 }
 
 impl Watched {
@@ -42,11 +45,17 @@ impl Watched {
             calls: Arc::default(),
             down: Arc::default(),
             blocks: false,
+            awaited: false,
         }
     }
 
     pub(crate) fn blocking(mut self) -> Self {
         self.blocks = true;
+        self
+    }
+
+    pub(crate) fn awaited(mut self) -> Self {
+        (self.blocks, self.awaited) = (true, true);
         self
     }
 
@@ -127,6 +136,38 @@ impl SessionStore for Watched {
     fn may_block(&self) -> bool {
         self.blocks
     }
+
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        self.awaited.then_some(self)
+    }
+}
+
+impl AsyncStore for Watched {
+    fn load<'s>(&'s self, key: &'s StoreKey, now: Timestamp) -> StoreFuture<'s, Loaded> {
+        Box::pin(async move {
+            yield_now().await;
+            SessionStore::load(self, key, now)
+        })
+    }
+
+    fn swap<'s>(
+        &'s self,
+        key: &'s StoreKey,
+        swap: Swap<'s>,
+        now: Timestamp,
+    ) -> StoreFuture<'s, Swapped> {
+        Box::pin(async move {
+            yield_now().await;
+            SessionStore::swap(self, key, swap, now)
+        })
+    }
+
+    fn touch<'s>(&'s self, key: &'s StoreKey, touch: &'s Touch<'s>) -> StoreFuture<'s, ()> {
+        Box::pin(async move {
+            yield_now().await;
+            SessionStore::touch(self, key, touch)
+        })
+    }
 }
 
 /// A handler's error: a page of its own, like that of most sites.
@@ -176,6 +217,12 @@ impl Site {
             loaded: Arc::default(),
             https: true,
         }
+    }
+
+    /// One on a store that never waits, and one on a store that is awaited.
+    pub(crate) fn each() -> [Self; 2] {
+        [Watched::new(), Watched::new().awaited()]
+            .map(|store| Self::with(store, SessionConfig::default()))
     }
 
     /// The layer has to find out about HTTPS by itself.
