@@ -56,6 +56,7 @@ use liquid_core::partials::{PartialCompiler, PartialSource};
 use liquid_core::{Language, ParseTag, Renderable, Result, TagReflection, TagTokenIter};
 
 use node::Root;
+pub(crate) use source::Place;
 use source::Source;
 
 /// Translates a template's source into one that the engine's grammar accepts.
@@ -76,7 +77,13 @@ use source::Source;
 /// # Ok::<(), liquid::Error>(())
 /// ```
 pub fn translate(source: &str) -> Cow<'_, str> {
-    envelope::seal(source)
+    envelope::seal(source, &Place::default())
+}
+
+/// Like [`translate`], for a source from a file, which errors name.
+#[cfg(feature = "views")]
+pub(crate) fn translate_at<'s>(source: &'s str, place: &Place) -> Cow<'s, str> {
+    envelope::seal(source, place)
 }
 
 /// Registers the dialect with `liquid::ParserBuilder`.
@@ -176,14 +183,16 @@ impl ParseTag for Template {
     ) -> Result<Box<dyn Renderable>> {
         let expected = "expected a template that `dialect::translate` made";
         let token = tokens.expect_next(expected)?;
-        let sealed = token
-            .as_str()
-            .strip_prefix('"')
-            .and_then(|token| token.strip_suffix('"'));
-        let Some(sealed) = sealed else {
+        let Some(sealed) = unquoted(token.as_str()) else {
             return Err(token.raise_custom_error(expected));
         };
-        let source = Source::new(&envelope::open(sealed));
+        let mut place = Place::default();
+        if let Some(file) = tokens.next() {
+            place.file = envelope::open(unquoted(file.as_str()).unwrap_or_default());
+            let lines = tokens.next().and_then(|lines| lines.as_str().parse().ok());
+            place.lines_before = lines.unwrap_or_default();
+        }
+        let source = Source::new(&envelope::open(sealed), place);
         let body = parse::template(&source, options)?;
         Ok(Box::new(Root::new(source, body)))
     }
@@ -191,6 +200,10 @@ impl ParseTag for Template {
     fn reflection(&self) -> &dyn TagReflection {
         self
     }
+}
+
+fn unquoted(token: &str) -> Option<&str> {
+    token.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// ", did you mean `…`?", or nothing if no name is near.

@@ -99,6 +99,8 @@ pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod value;
+#[cfg(feature = "views")]
+pub mod views;
 
 pub use config::SessionConfig;
 pub use error::{Error, ErrorKind};

@@ -56,6 +56,7 @@ const DRAWING: &[(&str, &[&str])] = &[
         ],
     ),
     ("template", &["error", "session", "value"]),
+    ("views", &["dialect", "error", "session", "template"]),
 ];
 
 /// What these modules must not reach, by themselves or through another module. `name::` is a crate.

@@ -4,6 +4,9 @@
 //! character, and the two characters used for that are escaped.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::source::Place;
 
 /// The tag that holds a template, under a name that no author uses.
 pub(super) const TAG: &str = "__dialect__";
@@ -12,7 +15,7 @@ const QUOTE: char = '\u{1A}';
 const ESCAPE: char = '\u{1B}';
 
 /// Returns the source as one tag. A source without markup is returned unchanged.
-pub(super) fn seal(source: &str) -> Cow<'_, str> {
+pub(super) fn seal<'s>(source: &'s str, place: &Place) -> Cow<'s, str> {
     if !source.contains("{{") && !source.contains("{%") {
         return Cow::Borrowed(source);
     }
@@ -20,7 +23,20 @@ pub(super) fn seal(source: &str) -> Cow<'_, str> {
     sealed.push_str("{% ");
     sealed.push_str(TAG);
     sealed.push_str(" \"");
-    let mut rest = source;
+    escape(source, &mut sealed);
+    sealed.push('"');
+    if *place != Place::default() {
+        sealed.push_str(" \"");
+        escape(&place.file, &mut sealed);
+        // Writing to a string does not fail.
+        let _ = write!(sealed, "\" {}", place.lines_before);
+    }
+    sealed.push_str(" %}");
+    Cow::Owned(sealed)
+}
+
+fn escape(text: &str, sealed: &mut String) {
+    let mut rest = text;
     while let Some(at) = rest.find(['"', QUOTE, ESCAPE]) {
         let (plain, special) = rest.split_at(at);
         sealed.push_str(plain);
@@ -33,11 +49,9 @@ pub(super) fn seal(source: &str) -> Cow<'_, str> {
         rest = chars.as_str();
     }
     sealed.push_str(rest);
-    sealed.push_str("\" %}");
-    Cow::Owned(sealed)
 }
 
-/// Returns the source that [`seal`] wrote between the quotes.
+/// Returns the text that [`escape`] wrote between the quotes.
 pub(super) fn open(sealed: &str) -> String {
     let mut source = String::with_capacity(sealed.len());
     let mut rest = sealed;
@@ -70,7 +84,7 @@ mod tests {
             "{% if a == \"%}\" %}\u{1A}\u{1B}q\u{1B}\u{1B}e\"\"{% endif %}",
             "\u{1B}{{",
         ] {
-            let sealed = seal(source);
+            let sealed = seal(source, &Place::default());
             let inner = sealed
                 .strip_prefix("{% __dialect__ \"")
                 .and_then(|sealed| sealed.strip_suffix("\" %}"))
@@ -82,6 +96,9 @@ mod tests {
 
     #[test]
     fn text_without_markup_is_not_copied() {
-        assert!(matches!(seal("a } \"b\" {"), Cow::Borrowed(_)));
+        assert!(matches!(
+            seal("a } \"b\" {", &Place::default()),
+            Cow::Borrowed(_)
+        ));
     }
 }

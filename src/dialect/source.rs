@@ -8,7 +8,22 @@ use liquid_core::Error;
 
 /// A template's source. Clones share the text.
 #[derive(Clone, Debug)]
-pub(super) struct Source(Arc<str>);
+pub(super) struct Source(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    text: Box<str>,
+    place: Place,
+}
+
+/// Where a source comes from, for its errors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The name of the file; empty for none.
+    pub(crate) file: String,
+    /// The lines of the file before the source.
+    pub(crate) lines_before: usize,
+}
 
 /// A part of a source, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,33 +52,34 @@ impl From<Range<usize>> for Span {
 }
 
 impl Source {
-    pub(super) fn new(text: &str) -> Self {
-        Self(text.into())
+    pub(super) fn new(text: &str, place: Place) -> Self {
+        let text = text.into();
+        Self(Arc::new(Inner { text, place }))
     }
 
     pub(super) fn text(&self) -> &str {
-        &self.0
+        &self.0.text
     }
 
     /// Returns the text of a span, or nothing if it is not of this source.
     pub(super) fn get(&self, span: Span) -> &str {
-        self.0.get(span.range()).unwrap_or_default()
+        self.0.text.get(span.range()).unwrap_or_default()
     }
 
     /// Returns the start of the character that contains this byte.
     pub(super) fn floor(&self, at: usize) -> usize {
-        let mut at = at.min(self.0.len());
-        while !self.0.is_char_boundary(at) {
+        let mut at = at.min(self.0.text.len());
+        while !self.0.text.is_char_boundary(at) {
             at -= 1;
         }
         at
     }
 
-    /// Returns line and column of a byte, both counted from 1, the column in characters, as in the
-    /// engine's errors.
+    /// Returns line and column of a byte in its file, both counted from 1, the column in characters, as
+    /// in the engine's errors.
     pub(super) fn line_column(&self, at: usize) -> (usize, usize) {
-        let before = self.0.get(..at).unwrap_or(&self.0);
-        let line = before.matches('\n').count() + 1;
+        let before = self.text().get(..at).unwrap_or(self.text());
+        let line = before.matches('\n').count() + 1 + self.0.place.lines_before;
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(start..).unwrap_or_default().chars().count() + 1;
         (line, column)
@@ -74,9 +90,18 @@ impl Source {
         Error::with_msg(self.draw(span, problem))
     }
 
+    /// The name of the file in front of a line's number.
+    fn file(&self) -> String {
+        match &*self.0.place.file {
+            "" => String::new(),
+            file => format!("{file}:"),
+        }
+    }
+
     fn draw(&self, span: Span, problem: &str) -> String {
         let (line, column) = self.line_column(span.start);
-        let text = self.0.lines().nth(line - 1).unwrap_or_default();
+        let nth = line - 1 - self.0.place.lines_before;
+        let text = self.text().lines().nth(nth).unwrap_or_default();
         let marked = self.get(span).lines().next().unwrap_or_default();
         let width = marked.chars().count().max(1);
         // A line may be a megabyte long.
@@ -95,7 +120,8 @@ impl Source {
         // Writing to a string does not fail.
         let _ = write!(
             drawn,
-            "{margin}--> {line}:{column}\n{margin} |\n{number} | {excerpt}\n{margin} | {indent}{marks}\n{margin} |\n{margin} = {problem}"
+            "{margin}--> {}{line}:{column}\n{margin} |\n{number} | {excerpt}\n{margin} | {indent}{marks}\n{margin} |\n{margin} = {problem}",
+            self.file()
         );
         drawn
     }
@@ -109,6 +135,10 @@ impl Source {
         if shown.len() < text.len() {
             shown.push('…');
         }
-        error.trace(format!("line {line}: {shown}"))
+        let place = match &*self.0.place.file {
+            "" => format!("line {line}"),
+            file => format!("{file}:{line}"),
+        };
+        error.trace(format!("{place}: {shown}"))
     }
 }
