@@ -40,10 +40,14 @@
 mod envelope;
 mod expression;
 mod filters;
+#[cfg(feature = "cli")]
+mod foreign;
 mod frames;
 mod host;
 mod markup;
 mod node;
+#[cfg(feature = "cli")]
+mod outline;
 mod parse;
 mod scan;
 mod source;
@@ -55,9 +59,15 @@ use std::borrow::Cow;
 use liquid_core::partials::{PartialCompiler, PartialSource};
 use liquid_core::{Language, ParseTag, Renderable, Result, TagReflection, TagTokenIter};
 
+#[cfg(feature = "cli")]
+pub(crate) use foreign::{Foreign, Shape};
 use node::Root;
+#[cfg(feature = "cli")]
+pub(crate) use outline::{Piece, Step, Token, Word, outline};
 pub(crate) use source::Place;
 use source::Source;
+#[cfg(feature = "cli")]
+pub(crate) use source::line_column;
 
 /// Translates a template's source into one that the engine's grammar accepts.
 ///
@@ -112,10 +122,19 @@ impl<P: PartialCompiler> DialectExt for liquid::ParserBuilder<P> {
     fn dialect(self) -> Self {
         filters::ALL
             .iter()
-            .fold(self.tag(Template), |builder, filter| {
+            .fold(self.tag(Template::default()), |builder, filter| {
                 builder.filter(*filter)
             })
     }
+}
+
+/// Lets tags that are not registered parse. To be called after [`DialectExt::dialect`].
+#[cfg(feature = "cli")]
+pub(crate) fn with_foreign(
+    builder: liquid::ParserBuilder,
+    foreign: Foreign,
+) -> liquid::ParserBuilder {
+    builder.tag(Template { foreign })
 }
 
 /// Translates the partials of any source, for a partial compiler.
@@ -162,8 +181,11 @@ impl<S: PartialSource> PartialSource for Translated<S> {
 }
 
 /// The tag that holds a translated template.
-#[derive(Clone, Copy, Debug)]
-struct Template;
+#[derive(Clone, Copy, Debug, Default)]
+struct Template {
+    #[cfg(feature = "cli")]
+    foreign: Foreign,
+}
 
 impl TagReflection for Template {
     fn tag(&self) -> &str {
@@ -193,7 +215,12 @@ impl ParseTag for Template {
             place.lines_before = lines.unwrap_or_default();
         }
         let source = Source::new(&envelope::open(sealed), place);
-        let body = parse::template(&source, options)?;
+        let mut parser = parse::Parser::new(&source, options);
+        #[cfg(feature = "cli")]
+        {
+            parser.foreign = self.foreign;
+        }
+        let body = parser.template()?;
         Ok(Box::new(Root::new(source, body)))
     }
 

@@ -77,6 +77,8 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(feature = "cli")]
+pub mod check;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "dialect")]

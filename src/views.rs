@@ -57,6 +57,8 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use files::Stamp;
+#[cfg(feature = "cli")]
+pub(crate) use files::{File, Kind, read};
 pub use site::Page;
 use site::Site;
 

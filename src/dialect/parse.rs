@@ -22,6 +22,9 @@ pub(super) struct Parser<'p> {
     open: Vec<Open>,
     /// The bodies of the host's blocks.
     pub(super) bodies: Bodies,
+    /// The tags that parse though they are not registered.
+    #[cfg(feature = "cli")]
+    pub(super) foreign: super::foreign::Foreign,
 }
 
 #[derive(Clone, Copy)]
@@ -53,20 +56,25 @@ impl Parsed {
     }
 }
 
-/// Parses a template.
-pub(super) fn template(source: &Source, options: &Language) -> Result<Body> {
-    let mut parser = Parser {
-        source: source.clone(),
-        options,
-        scanner: Scanner::document(source.clone()),
-        open: Vec::new(),
-        bodies: Bodies::default(),
-    };
-    let (body, _) = parser.until(&[])?;
-    Ok(body)
-}
-
 impl<'p> Parser<'p> {
+    pub(super) fn new(source: &Source, options: &'p Language) -> Self {
+        Self {
+            source: source.clone(),
+            options,
+            scanner: Scanner::document(source.clone()),
+            open: Vec::new(),
+            bodies: Bodies::default(),
+            #[cfg(feature = "cli")]
+            foreign: &[],
+        }
+    }
+
+    /// Parses the template.
+    pub(super) fn template(mut self) -> Result<Body> {
+        let (body, _) = self.until(&[])?;
+        Ok(body)
+    }
+
     pub(super) fn markup(&self, tag: Tag) -> Markup<'_> {
         Markup::new(&self.source, tag.markup)
     }
@@ -240,9 +248,8 @@ impl<'p> Parser<'p> {
                 return Ok(false);
             }
             "" | envelope::TAG => return Err(self.nameless(tag)),
-            name => match tags::parse(self, tag, name)? {
+            name => match self.known(tag, name)? {
                 Some(parsed) => parsed,
-                None if host::knows(self.options, name) => host::parse(self, tag, name)?,
                 None if self.open.last().is_some_and(|open| open.host) => return Ok(true),
                 None => return Err(self.unknown(tag, name)),
             },
@@ -250,6 +257,21 @@ impl<'p> Parser<'p> {
         body.blank &= parsed.blank;
         body.elements.push(Element::Tag(tag.all, parsed.node));
         Ok(false)
+    }
+
+    /// Parses a tag of the dialect or of the host. Returns nothing if neither has it.
+    fn known(&mut self, tag: Tag, name: &str) -> Result<Option<Parsed>> {
+        if let Some(parsed) = tags::parse(self, tag, name)? {
+            return Ok(Some(parsed));
+        }
+        if host::knows(self.options, name) {
+            return host::parse(self, tag, name).map(Some);
+        }
+        #[cfg(feature = "cli")]
+        if let Some(parsed) = super::foreign::parse(self, self.foreign, tag, name)? {
+            return Ok(Some(parsed));
+        }
+        Ok(None)
     }
 
     /// Parses `{% liquid … %}` into the body around it.

@@ -51,6 +51,15 @@ impl From<Range<usize>> for Span {
     }
 }
 
+/// Returns line and column of a byte in a text, both counted from 1, the column in characters.
+pub(crate) fn line_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
 impl Source {
     pub(super) fn new(text: &str, place: Place) -> Self {
         let text = text.into();
@@ -78,11 +87,8 @@ impl Source {
     /// Returns line and column of a byte in its file, both counted from 1, the column in characters, as
     /// in the engine's errors.
     pub(super) fn line_column(&self, at: usize) -> (usize, usize) {
-        let before = self.text().get(..at).unwrap_or(self.text());
-        let line = before.matches('\n').count() + 1 + self.0.place.lines_before;
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
-        (line, column)
+        let (line, column) = line_column(self.text(), at);
+        (line + self.0.place.lines_before, column)
     }
 
     /// Makes a syntax error, formatted like the engine's.

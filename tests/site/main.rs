@@ -1,4 +1,4 @@
-//! The examples as programs: the shop over HTTP and in a browser, and the operator's tool.
+//! The examples as programs: the shop over HTTP and in a browser.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../examples/storefront/app.rs"]
@@ -15,6 +15,5 @@ mod shop;
 mod webdriver;
 
 mod browser;
-mod operator;
 mod paused;
 mod walk;

@@ -1,0 +1,54 @@
+//! The program `liquid-session`, as its users run it.
+#![allow(clippy::unwrap_used)]
+
+mod check;
+mod sessions;
+mod test;
+
+use std::process::Command;
+
+struct Said {
+    status: u8,
+    out: String,
+    err: String,
+}
+
+fn run<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_liquid-session"))
+        .args(arguments)
+        .env_remove("REDIS_URL")
+        .output()
+        .unwrap();
+    Said {
+        status: output.status.code().unwrap().try_into().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn the_program_explains_itself() {
+    let help = run(["--help"]);
+    assert_eq!((help.status, help.err.as_str()), (0, ""));
+    for command in ["test", "check", "sessions"] {
+        assert!(
+            help.out.contains(&format!("\n  {command} ")),
+            "{}",
+            help.out
+        );
+        let of_command = run([command, "--help"]);
+        assert_eq!(of_command.status, 0);
+        assert!(
+            of_command
+                .out
+                .contains(&format!("usage: liquid-session {command}"))
+        );
+        assert!(of_command.out.contains("exit status: 0"));
+    }
+    assert!(!help.out.contains('\u{1b}'), "no colours in a file");
+    assert!(run(["--version"]).out.starts_with("liquid-session "));
+    for wrong in [&[][..], &["tset"], &["--wrong"]] {
+        let said = run(wrong.iter().copied());
+        assert_eq!((said.status, said.out.as_str()), (2, ""), "{wrong:?}");
+    }
+}
