@@ -192,5 +192,5 @@ pub fn check(folder: impl AsRef<Path>) -> Result<Report, Error> {
     let settings = settings::Settings::read(folder)?;
     let files = crate::views::read(folder)?;
     let site = site::Site::new(&files, &settings);
-    Ok(findings::report(&site, &settings))
+    findings::report(&site, &settings)
 }

@@ -25,7 +25,7 @@
 //! |---|---|
 //! | `views/pages/**.liquid` | pages |
 //! | `views/layouts/**.liquid` | layouts; their output of the page is `content_for_layout` |
-//! | `views/partials/**.liquid` | partials, by their path below the folder |
+//! | `views/partials/**.liquid` | partials, by their path below the folder; `_row.liquid` is `row` |
 //! | `lib/**.liquid` | partials too, as `x` and as `lib/x` |
 //! | `modules/NAME/public/…`, `modules/NAME/private/…` | the same folders of a module, under names that begin with `modules/NAME/` |
 //!

@@ -271,7 +271,9 @@ impl Facts {
         let Some((first, rest)) = tokens.split_first() else {
             return;
         };
+        let computed = matches!(rest.first().map(|token| &token.word), Some(Word::Filter(_)));
         let partial = match &first.word {
+            Word::Text(_) if computed => None,
             Word::Text(name) => Some(name.clone()),
             _ => {
                 self.paths_of(std::slice::from_ref(first), Use::Read);

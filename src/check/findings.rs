@@ -7,19 +7,19 @@ use super::settings::Settings;
 use super::site::{Key, Site};
 use super::{Finding, KeyUse, Kind, PageUse, Report, platform};
 use crate::dialect::{Step, Word, line_column, translate_at};
-use crate::error::Shown;
+use crate::error::{Error, Shown};
 use crate::sensitive;
 use crate::session::check_key;
 use crate::value::Value;
 use crate::views::Kind as Template;
 
-pub(super) fn report(site: &Site<'_>, settings: &Settings) -> Report {
+pub(super) fn report(site: &Site<'_>, settings: &Settings) -> Result<Report, Error> {
     let mut checker = Checker {
         site,
         settings,
         findings: Vec::new(),
     };
-    checker.syntax();
+    checker.syntax(&platform::parser()?);
     checker.calls();
     checker.keys();
     checker.names();
@@ -27,14 +27,23 @@ pub(super) fn report(site: &Site<'_>, settings: &Settings) -> Report {
     checker.prints();
     let pages = checker.pages();
     let mut findings = checker.findings;
+    // A line that does not parse says little about its filters.
+    let broken: HashSet<_> = findings
+        .iter()
+        .filter(|finding| finding.kind == Kind::Syntax)
+        .map(|finding| (finding.file.clone(), finding.line))
+        .collect();
+    findings.retain(|finding| {
+        finding.kind != Kind::Unescaped || !broken.contains(&(finding.file.clone(), finding.line))
+    });
     findings.sort();
     findings.dedup();
-    Report {
+    Ok(Report {
         templates: site.files.len(),
         pages,
         keys: keys(site),
         findings,
-    }
+    })
 }
 
 struct Checker<'c> {
@@ -46,14 +55,23 @@ struct Checker<'c> {
 /// A template, and a byte of its source.
 type Place = (usize, usize);
 
+/// The place of the key `layout` in the front matter.
+const FRONT: usize = usize::MAX;
+
 impl Checker<'_> {
     fn add(&mut self, kind: Kind, (template, at): Place, message: String) {
         let file = &self.site.files[template];
-        let (line, column) = line_column(&file.body, at);
-        let source = file.body.lines().nth(line - 1).unwrap_or_default();
+        let (line, column, source) = if at == FRONT {
+            let (line, source) = &file.layout_line;
+            (*line, 1, source.as_str())
+        } else {
+            let (line, column) = line_column(&file.body, at);
+            let source = file.body.lines().nth(line - 1).unwrap_or_default();
+            (line + file.lines_before, column, source)
+        };
         self.findings.push(Finding {
             file: file.shown.clone(),
-            line: line + file.lines_before,
+            line,
             column,
             kind,
             message,
@@ -61,11 +79,8 @@ impl Checker<'_> {
         });
     }
 
-    fn syntax(&mut self) {
-        let Ok(parser) = platform::parser() else {
-            return;
-        };
-        for (at, file) in self.site.files.iter().enumerate() {
+    fn syntax(&mut self, parser: &liquid::Parser) {
+        for file in self.site.files {
             if let (Err(problem), Template::Page) = (&file.front, file.kind) {
                 self.findings.push(Finding {
                     file: file.shown.clone(),
@@ -88,7 +103,6 @@ impl Checker<'_> {
             let (line, column, message) = located(&told);
             let body = line.saturating_sub(file.lines_before + 1);
             let text = file.body.lines().nth(body).unwrap_or_default();
-            let _ = at;
             self.findings.push(Finding {
                 file: file.shown.clone(),
                 line,
@@ -107,7 +121,7 @@ impl Checker<'_> {
             if let Err(name) = site.layout(at)
                 && site.files[at].kind == Template::Page
             {
-                self.missing("layout", name, (at, 0), &mut modules);
+                self.missing("layout", name, (at, FRONT), &mut modules);
             }
             for (number, call) in facts.calls.iter().enumerate() {
                 let place = (at, call.at);
@@ -212,7 +226,9 @@ impl Checker<'_> {
             self.add(Kind::NeverWritten, places[0], message);
         }
         for (key, places) in &written {
-            if any || read.contains_key(key) || self.settings.host_reads.contains(*key) {
+            let is_read = any || read.contains_key(key) || self.settings.host_reads.contains(*key);
+            // A key that can't be written is a finding already.
+            if is_read || check_key(key).is_err() {
                 continue;
             }
             let key = Shown(key);
@@ -376,7 +392,7 @@ impl Checker<'_> {
             if let Some((place, key)) = place.filter(|_| cacheable) {
                 let (key, path) = (Shown(&key), Shown(&page.path));
                 let message = format!(
-                    "GET {path} writes `{key}`: its answer sets a cookie and is for one visitor, so it can't be cached"
+                    "GET {path} writes `{key}`: the answer belongs to one visitor and may set a cookie, so it can't be cached"
                 );
                 self.add(Kind::Uncacheable, place, message);
             }
@@ -401,7 +417,7 @@ impl Checker<'_> {
                 };
                 let name = Shown(&site.files[layout].name);
                 let message = format!(
-                    "the layout `{name}` reads {key}: no answer of its {count} GET pages can be cached for all visitors"
+                    "the layout `{name}` reads {key}: pages in it (GET: {count}) can't be cached for all visitors"
                 );
                 self.add(Kind::Uncacheable, (at, read.at), message);
             }
@@ -483,7 +499,10 @@ fn located(told: &str) -> (usize, usize, String) {
         Some((line, column))
     });
     let (line, column) = place.unwrap_or((1, 1));
-    let problem = told.split_once(" = ").map(|(_, problem)| problem);
-    let problem = problem.unwrap_or(told).lines().next().unwrap_or_default();
+    let problem = told.lines().map(str::trim_start);
+    let problem = problem
+        .filter_map(|line| line.strip_prefix("= "))
+        .next_back();
+    let problem = problem.unwrap_or_else(|| told.lines().next().unwrap_or_default());
     (line, column, problem.trim().to_owned())
 }

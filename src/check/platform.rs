@@ -46,6 +46,7 @@ const TAGS: Foreign = &[
 const FILTERS: &[&str] = &[
     "advanced_format",
     "amount_to_fractional",
+    "any",
     "array_any",
     "array_detect",
     "array_find_index",
@@ -106,6 +107,7 @@ const FILTERS: &[&str] = &[
     "jwt_decode",
     "jwt_encode",
     "l",
+    "limit",
     "localize",
     "map_attributes",
     "markdown",

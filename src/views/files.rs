@@ -31,6 +31,9 @@ pub(crate) struct File {
     pub(crate) body: String,
     /// How many lines the front matter takes.
     pub(crate) lines_before: usize,
+    /// The line of the front matter that names the layout, and its number.
+    #[cfg(feature = "cli")]
+    pub(crate) layout_line: (usize, String),
     /// The front matter, or what is wrong with it.
     pub(crate) front: Result<Front, String>,
 }
@@ -123,12 +126,29 @@ fn list(folder: &Path) -> Result<Vec<(PathBuf, String, Kind)>, Error> {
             let inner = slashed(path.strip_prefix(&room.folder).unwrap_or(&path));
             if let Some(name) = inner.strip_suffix(".liquid") {
                 let name = name.strip_suffix(".html").unwrap_or(name);
+                let (name, kind) = room.named(name);
                 let name = format!("{}{name}", room.prefix);
-                found.push((path, name, room.kind));
+                found.push((path, name, kind));
             }
         }
     }
     Ok(found)
+}
+
+impl Room {
+    /// The name and the kind of a file. `_row.liquid` is the partial `row`; among the layouts it is
+    /// the partial `layouts/row`.
+    fn named(&self, name: &str) -> (String, Kind) {
+        let (folder, base) = match name.rsplit_once('/') {
+            Some((folder, base)) => (format!("{folder}/"), base),
+            None => (String::new(), name),
+        };
+        match (self.kind, base.strip_prefix('_')) {
+            (Kind::Partial, Some(base)) => (format!("{folder}{base}"), Kind::Partial),
+            (Kind::Layout, Some(base)) => (format!("layouts/{folder}{base}"), Kind::Partial),
+            _ => (name.to_owned(), self.kind),
+        }
+    }
 }
 
 fn rooms(folder: &Path) -> Result<Vec<Room>, Error> {
@@ -203,6 +223,13 @@ impl File {
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         let (yaml, body) = split(text);
         let lines_before = text[..text.len() - body.len()].matches('\n').count();
+        #[cfg(feature = "cli")]
+        let layout_line = {
+            let mut lines = text.lines().take(lines_before).enumerate();
+            let found = lines.find(|(_, line)| line.starts_with("layout"));
+            let (number, line) = found.unwrap_or((0, "---"));
+            (number + 1, line.to_owned())
+        };
         let front = match yaml {
             Some(yaml) => read_front(yaml),
             None => Ok(Map::new()),
@@ -213,6 +240,8 @@ impl File {
             shown: shown.to_owned(),
             body: body.to_owned(),
             lines_before,
+            #[cfg(feature = "cli")]
+            layout_line,
             front,
             name,
         }
