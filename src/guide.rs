@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [concepts] | the parts of the crate, and the words for them |
 //! | [lifecycle] | a request from cookie to cookie; a session from first write to end |
+//! | [authors] | for authors of templates: write, test, check; no Rust |
 //! | [templates] | the tag, reading, the host's own globals |
 //! | [dialect] | Liquid as platformOS and Shopify write it |
 //! | [laziness] | the store calls of a request |
@@ -12,6 +13,7 @@
 //! | [stores] | choosing a store, sweeping, failures, backups, writing a store |
 //! | [http] | axum, cookies, caches, the order of layers, HTTPS, other frameworks |
 //! | [testing] | scenario files, time, stores |
+//! | [findings] | what `liquid-session check` finds, with wrong and right templates |
 //! | [advanced] | encrypted values, moving to another store, large sites, several applications |
 //! | [defaults] | each default, with its source |
 //! | [scope] | what this crate does, and what it leaves to others |
@@ -50,6 +52,7 @@ macro_rules! pages {
 pages! {
     concepts = "concepts.md";
     lifecycle = "lifecycle.md";
+    authors = "authors.md";
     templates = "templates.md";
     dialect = "dialect.md" if "dialect";
     laziness = "laziness.md";
@@ -58,6 +61,7 @@ pages! {
     stores = "stores.md";
     http = "http.md" if "axum";
     testing = "testing.md";
+    findings = "findings.md";
     advanced = "advanced.md";
     defaults = "defaults.md";
     scope = "scope.md";

@@ -21,7 +21,7 @@
 //! # The guide
 //!
 //! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
-//! - [In templates](guide::templates), [the Liquid dialect](guide::dialect), [laziness](guide::laziness),
+//! - [For authors of templates](guide::authors), [in templates](guide::templates), [findings](guide::findings), [the Liquid dialect](guide::dialect), [laziness](guide::laziness),
 //!   [merging and transactions](guide::merging), [patterns](guide::patterns)
 //! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
 //! - [Advanced topics](guide::advanced), [how we chose the defaults](guide::defaults),
@@ -55,10 +55,13 @@
 //! | `dialect` | [Liquid as platformOS and Shopify write it](guide::dialect): `{% liquid %}`, `function`, literals, nil for unknown names |
 //! | `yaml` | [`SessionConfig::from_yaml`] |
 //! | `tracing` | [events](guide::observability) for the log |
+//! | `views` | [`Views`](views::Views): a site's folder of pages, layouts and partials |
+//! | `cli` | the program `liquid-session`, and [`check`](check::check), which reads the templates of a site |
 //! | `testing` | [scenario files](testing::scenario), and the [acceptance suite](testing::acceptance) for stores |
 #![cfg_attr(
     not(all(
         feature = "axum",
+        feature = "cli",
         feature = "dialect",
         feature = "redb",
         feature = "redis",

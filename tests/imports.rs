@@ -57,6 +57,18 @@ const DRAWING: &[(&str, &[&str])] = &[
     ),
     ("template", &["error", "session", "value"]),
     ("views", &["dialect", "error", "session", "template"]),
+    (
+        "check",
+        &[
+            "dialect",
+            "error",
+            "sensitive",
+            "session",
+            "template",
+            "value",
+            "views",
+        ],
+    ),
 ];
 
 /// What these modules must not reach, by themselves or through another module. `name::` is a crate.

@@ -23,7 +23,7 @@
 //! ```
 //!
 //! ```sh
-//! cargo run --example scenario --features testing -- fixtures/scenarios
+//! liquid-session test fixtures/scenarios
 //! ```
 //!
 //! plays a file, or every file of a folder, and prints `ok` for each request, or a diff; `--help` lists

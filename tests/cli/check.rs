@@ -1,5 +1,6 @@
 //! `liquid-session check`: every planted mistake is named, and nothing else.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -143,6 +144,42 @@ fn what_can_t_be_read_is_status_2() {
     );
 }
 
+/// Each section of the page has a wrong and a right template: the finding is in the first alone.
+#[test]
+fn the_guide_s_templates_are_wrong_and_right() {
+    let guide = format!("{}/docs/guide/findings.md", env!("CARGO_MANIFEST_DIR"));
+    let guide = fs::read_to_string(guide).unwrap();
+    let mut explained = BTreeSet::new();
+    for section in guide.split("\n## ").skip(1) {
+        let (kind, text) = section.split_once('\n').unwrap();
+        let templates: Vec<_> = text
+            .split("```liquid\n")
+            .skip(1)
+            .map(|block| block.split("```").next().unwrap())
+            .collect();
+        assert_eq!(templates.len(), 2, "{kind}: a wrong and a right template");
+        for (template, wrong) in templates.into_iter().zip([true, false]) {
+            let folder = tempfile::tempdir().unwrap();
+            let write = |name: &str, text: &str| {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            };
+            write("views/pages/page.liquid", template);
+            write("views/partials/row.liquid", "{{ text | escape }}");
+            let (_, found) = places(folder.path().to_str().unwrap(), &["--only", kind]);
+            assert_eq!(
+                found.len(),
+                usize::from(wrong),
+                "{kind}: {template}{found:?}"
+            );
+        }
+        explained.insert(kind.to_owned());
+    }
+    let kinds = liquid_session::check::Kind::ALL.map(|kind| kind.name().to_owned());
+    assert_eq!(explained, BTreeSet::from(kinds));
+}
+
 #[test]
 fn two_thousand_templates_take_seconds() {
     let folder = tempfile::tempdir().unwrap();
@@ -157,9 +194,14 @@ fn two_thousand_templates_take_seconds() {
             format!("views/pages/page{n}.liquid"),
             format!("{{% assign text = context.session.k{n} %}}{{% include 'part{n}' %}}{body}"),
         );
+        // Ten partials deep.
+        let inner = match next % 10 {
+            0 => String::new(),
+            _ => format!("{{% include 'part{next}' %}}"),
+        };
         write(
             format!("views/partials/part{n}.liquid"),
-            format!("{{% session k{n} = text | append: 'x' %}}{{% include 'part{next}' %}}{body}"),
+            format!("{{% session k{n} = text | append: 'x' %}}{inner}{body}"),
         );
     }
     let begin = Instant::now();

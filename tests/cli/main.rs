@@ -52,3 +52,29 @@ fn the_program_explains_itself() {
         assert_eq!((said.status, said.out.as_str()), (2, ""), "{wrong:?}");
     }
 }
+
+/// What the README and the page for authors show is what the program prints.
+#[test]
+fn the_output_in_the_documentation_is_real() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, folder) in [
+        ("README.md", ""),
+        ("docs/guide/authors.md", "fixtures/guide"),
+    ] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let mut shown = 0;
+        for block in text.split("```text\n$ liquid-session ").skip(1) {
+            let (arguments, rest) = block.split_once('\n').unwrap();
+            let (expected, _) = rest.split_once("```").unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_liquid-session"))
+                .args(arguments.split(' '))
+                .current_dir(root.join(folder))
+                .output()
+                .unwrap();
+            let out = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(out, expected, "{page}: {arguments}");
+            shown += 1;
+        }
+        assert_eq!(shown, 2, "{page}");
+    }
+}
