@@ -375,6 +375,8 @@ impl Checker<'_> {
         let site = self.site;
         let mut pages = Vec::new();
         let mut layouts: BTreeMap<usize, usize> = BTreeMap::new();
+        // By the place of their first write: the key, and their paths.
+        let mut writers: BTreeMap<Place, (String, Vec<String>)> = BTreeMap::new();
         for (at, file) in site.files.iter().enumerate() {
             let (Template::Page, Ok(front)) = (file.kind, &file.front) else {
                 continue;
@@ -404,6 +406,17 @@ impl Checker<'_> {
                 }
             }
             pages.push(page);
+        }
+        for (place, (key, paths)) in writers {
+            let (key, path) = (Shown(&key), Shown(&paths[0]));
+            let pages = match paths.len() - 1 {
+                0 => format!("GET {path} writes"),
+                others => format!("GET {path} and others (in all {}) write", others + 1),
+            };
+            let message = format!(
+                "{pages} `{key}`: the answer belongs to one visitor and may set a cookie, so it can't be cached"
+            );
+            self.add(Kind::Uncacheable, place, message);
         }
         for (layout, count) in layouts {
             let first = site
