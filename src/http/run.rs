@@ -18,7 +18,8 @@ impl Session {
     ///   blocking thread.
     /// - With an async face, the first touch of a session that is not loaded fails with
     ///   [`NotLoaded`](crate::ErrorKind::NotLoaded). The load is awaited, and `render` runs again; the
-    ///   first run counts for nothing, whatever it returned. [`logout`](Self::logout),
+    ///   first run counts for nothing, whatever it returned, but what `render` does elsewhere, such as an
+    ///   event of the tag `log`, has happened. [`logout`](Self::logout),
     ///   [`revoke_others`](Self::revoke_others) and [`user_sessions`](Self::user_sessions) would block
     ///   the thread: call them in [`run`](Self::run).
     /// - The session is committed when this returns, and the layer sends the cookie with any status.
@@ -31,10 +32,9 @@ impl Session {
     ///   this future is dropped before the commit has begun, because the visitor disconnected or a
     ///   timeout fired.
     ///
-    /// The alternative is to render in the handler and leave the commit to the layer. That suits pages
-    /// that store what the visitor chose. A page that computes a value from the stored one may lose an
-    /// update to a parallel request, and with a store that blocks, the first read blocks a thread of the
-    /// runtime.
+    /// The alternative is to [`load`](Self::load), to render in the handler, and to leave the commit to
+    /// the layer. That suits pages that store what the visitor chose. A page that computes a value from
+    /// the stored one may lose an update to a parallel request.
     ///
     /// # Errors
     ///
