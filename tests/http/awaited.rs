@@ -344,6 +344,25 @@ async fn nothing_reads_or_writes_a_session_that_is_being_committed() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_from_the_moment_the_request_ends() {
+    let bench = Bench::new();
+    let cookie = bench.begin();
+    let session = bench.open(&cookie);
+    session.load().await.unwrap();
+    session.set("b", 1).unwrap();
+    bench.store.pause(Moment::Before);
+    let ending = session.clone();
+    let finished = tokio::spawn(async move { ending.finish_async(Answer::Good).await });
+    bench.store.stopped(1).await;
+    assert_eq!(kind(session.set("late", 1)), ErrorKind::NoSession);
+    bench.store.resume();
+    assert!(finished.await.unwrap().error.is_none());
+    assert_eq!(kind(session.set("late", 1)), ErrorKind::NoSession);
+    assert_eq!(bench.stored(&cookie, "b"), Some(1.into()));
+    assert_eq!(bench.stored(&cookie, "late"), None);
+}
+
+#[tokio::test]
 async fn a_commit_that_is_dropped_is_not_known_to_be_stored() {
     for (moment, stored) in [(Moment::Before, 1), (Moment::After, 2)] {
         let bench = Bench::new();
