@@ -206,7 +206,8 @@ impl Session {
     /// - [`ErrorKind::Value`]: an increment or an append met a value of another type, or the number
     ///   would leave `i64`.
     /// - [`ErrorKind::Conflict`]: called inside a [`transaction`](Self::transaction), which commits by
-    ///   itself; or other requests kept changing the session for ten seconds.
+    ///   itself; or other requests kept changing the session for ten seconds; or another task of this
+    ///   request awaits a commit.
     /// - [`ErrorKind::Unavailable`], [`ErrorKind::Full`]: the store can't be reached, or has no room.
     /// - [`ErrorKind::Corrupt`]: a read of this request met a damaged record or value.
     ///

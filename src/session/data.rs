@@ -26,6 +26,10 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    /// - [`ErrorKind::Conflict`](crate::ErrorKind::Conflict): another task of this request awaits a
+    ///   commit.
+    /// - [`ErrorKind::NotLoaded`](crate::ErrorKind::NotLoaded): the first touch in `render_page` with an
+    ///   async store.
     /// - [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt): the record or the value is damaged.
     ///
     /// ```

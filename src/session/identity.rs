@@ -203,6 +203,7 @@ impl Session {
     /// # Errors
     ///
     /// - [`ErrorKind::Unavailable`]: the store can't be reached. The session is as it was.
+    /// - [`ErrorKind::Conflict`]: another task of this request awaits a commit. The session is as it was.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
