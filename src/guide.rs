@@ -28,6 +28,7 @@
     not(all(
         feature = "axum",
         feature = "dialect",
+        feature = "postgres",
         feature = "redb",
         feature = "redis",
         feature = "testing"

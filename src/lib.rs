@@ -50,6 +50,7 @@
 //! | `tower` | [`SessionLayer`](http::SessionLayer), and [waiting for the store in handlers](crate::guide::http#waiting-for-the-store) |
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
+//! | `postgres`, `postgres-tls` | [`PostgresStore`](store::PostgresStore): sessions in a PostgreSQL database, and over TLS |
 //! | `redis` | [`RedisStore`](store::RedisStore): sessions on Redis or Valkey |
 //! | `redis-tls` | [`RedisStore`](store::RedisStore) over TLS |
 //! | `dialect` | [Liquid as platformOS and Shopify write it](guide::dialect): `{% liquid %}`, `function`, literals, nil for unknown names |
@@ -63,6 +64,7 @@
         feature = "axum",
         feature = "cli",
         feature = "dialect",
+        feature = "postgres",
         feature = "redb",
         feature = "redis",
         feature = "testing",

@@ -6,9 +6,11 @@
 //! The guide's page [stores](crate::guide::stores) helps to choose one.
 
 mod commit;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod driver;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "redis")]
@@ -21,6 +23,8 @@ use std::sync::Arc;
 pub(crate) use commit::ready;
 pub use memory::MemoryStore;
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]

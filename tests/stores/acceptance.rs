@@ -4,6 +4,16 @@ mod memory {
     liquid_session::store_acceptance!(liquid_session::MemoryStore::new);
 }
 
+#[cfg(feature = "postgres")]
+mod postgres {
+    liquid_session::store_acceptance!(crate::postgres_store::Served::new);
+}
+
+#[cfg(feature = "postgres")]
+mod postgres_awaited {
+    liquid_session::store_acceptance!(crate::postgres_store::Served::awaited);
+}
+
 #[cfg(feature = "redis")]
 mod redis {
     liquid_session::store_acceptance!(crate::redis_store::Served::new);

@@ -41,6 +41,14 @@ mod redb {
     }
 }
 
+#[cfg(feature = "postgres")]
+mod postgres {
+    #[test]
+    fn parallel_requests_are_linearizable() {
+        super::play(crate::postgres_store::Served::new());
+    }
+}
+
 #[cfg(feature = "redis")]
 mod redis {
     #[test]

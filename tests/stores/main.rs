@@ -2,6 +2,12 @@
 //! of them under load.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_store.rs"]
+mod postgres_store;
 #[cfg(feature = "redis")]
 #[path = "../support/redis_server.rs"]
 mod redis_server;
@@ -11,9 +17,11 @@ mod redis_store;
 
 #[cfg(feature = "testing")]
 mod acceptance;
-#[cfg(any(feature = "redb", feature = "redis"))]
+#[cfg(any(feature = "postgres", feature = "redb", feature = "redis"))]
 mod damage;
 mod linear;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod records;
 #[cfg(feature = "redb")]
 mod redb;

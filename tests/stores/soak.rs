@@ -309,6 +309,12 @@ fn redb() {
     soak(liquid_session::store::RedbStore::open(folder.path().join("sessions.redb")).unwrap());
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn postgres() {
+    soak(crate::postgres_store::Served::new());
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn redis() {
@@ -320,6 +326,12 @@ fn redis() {
 fn contention_in_redb() {
     let folder = tempfile::tempdir().unwrap();
     contend(liquid_session::store::RedbStore::open(folder.path().join("sessions.redb")).unwrap());
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn contention_in_postgres() {
+    contend(crate::postgres_store::Served::new());
 }
 
 #[cfg(feature = "redis")]
