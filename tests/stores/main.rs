@@ -20,6 +20,8 @@ mod acceptance;
 #[cfg(any(feature = "postgres", feature = "redb", feature = "redis"))]
 mod damage;
 mod linear;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod load;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod records;

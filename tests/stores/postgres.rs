@@ -2,6 +2,7 @@
 #![allow(unused_must_use, reason = "most commits send no cookie")]
 
 mod bytes;
+mod faults;
 
 use std::time::Duration;
 

@@ -15,20 +15,18 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// The folder with the programs of the newest version on this machine.
 static PROGRAMS: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     // Debian keeps them out of the path, by version.
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten();
-    let mut versions: Vec<_> = versions.flatten().map(|entry| entry.path()).collect();
-    versions.sort();
-    folders.extend(
-        versions
-            .into_iter()
-            .rev()
-            .map(|version| version.join("bin")),
-    );
+    let mut folders: Vec<_> = versions
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    folders.sort();
+    folders.reverse();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    folders.extend(std::env::split_paths(&path));
     folders
         .into_iter()
         .find(|folder| folder.join("initdb").exists())
@@ -124,15 +122,14 @@ impl PostgresServer {
 
     /// A standby of another server, which has to confirm what that one commits.
     pub(crate) fn start_standby(primary: &Self) -> Option<Self> {
-        let standby = Self::start_in(&[], |folder, _| {
+        Self::start_in(&[], |folder, _| {
             run(program("pg_basebackup")
                 .args(["-R", "-X", "stream", "-c", "fast", "-d"])
-                .arg(format!("{}&application_name=standby", primary.url() + "?"))
+                .arg(primary.url() + "?application_name=standby")
                 .arg("-D")
                 .arg(folder)
                 .current_dir("/"));
-        })?;
-        Some(standby)
+        })
     }
 
     fn start_in(settings: &[&str], fill: impl Fn(&Path, &Path)) -> Option<Self> {
@@ -333,9 +330,11 @@ fn spawn(port: u16, folder: &TempDir, settings: &[String]) -> Child {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // An immediate end, also of the children.
-        self.signal_all("CONT");
-        self.signal("QUIT");
-        let _ = self.process.wait();
+        if self.process.try_wait().is_ok_and(|status| status.is_none()) {
+            // An immediate end, also of the children.
+            self.signal_all("CONT");
+            self.signal("QUIT");
+            let _ = self.process.wait();
+        }
     }
 }

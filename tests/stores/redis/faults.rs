@@ -3,171 +3,19 @@
 #![allow(unused_must_use, reason = "most commits send no cookie")]
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::redis_server::{RedisServer, major_version, say};
+use crate::load::{Tally, begin, check, only, pause, recovered, seen, under_load};
+use crate::redis_server::{RedisServer, major_version};
 use liquid_session::clock::{Clock as _, SystemClock};
 use liquid_session::store::RedisStore;
-use liquid_session::{Error, ErrorKind, SessionConfig, Sessions, Status};
+use liquid_session::{ErrorKind, SessionConfig, Sessions, Status};
 
-const THREADS: usize = 8;
 const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
 fn sessions(server: &RedisServer, timeout: Duration) -> Sessions {
     let store = RedisStore::builder(&server.url()).timeout(timeout).build();
     Sessions::new(store.unwrap(), SessionConfig::default())
-}
-
-/// Writes two keys that must match, and gives the cookie.
-fn begin(sessions: &Sessions) -> Result<String, Error> {
-    let session = sessions.open(None);
-    session.set("a", 0)?;
-    session.set("b", 0)?;
-    let outcome = session.commit()?;
-    Ok(outcome.secret().unwrap().expose())
-}
-
-/// What one thread knows of its own session and of those that it began.
-#[derive(Default)]
-struct Tally {
-    cookie: String,
-    acknowledged: i64,
-    begun: Vec<String>,
-    kinds: BTreeSet<String>,
-    texts: BTreeSet<String>,
-}
-
-impl Tally {
-    fn all(sessions: &Sessions) -> Vec<Self> {
-        let tally = || Self {
-            cookie: begin(sessions).unwrap(),
-            ..Self::default()
-        };
-        std::iter::repeat_with(tally).take(THREADS).collect()
-    }
-
-    fn step(&mut self, sessions: &Sessions, round: usize) -> Result<(), Error> {
-        if round % 5 == 4 {
-            self.begun.push(begin(sessions)?);
-            return Ok(());
-        }
-        let session = sessions.open(Some(&self.cookie));
-        session.increment("a", 1)?;
-        session.increment("b", 1)?;
-        match session.commit()?.status() {
-            Status::Changed => self.acknowledged += 1,
-            other => {
-                self.kinds.insert(format!("{other:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn work(&mut self, sessions: &Sessions, stop: &AtomicBool) {
-        for round in 0.. {
-            if stop.load(Ordering::SeqCst) {
-                break;
-            }
-            if let Err(error) = self.step(sessions, round) {
-                self.kinds.insert(format!("{:?}", error.kind()));
-                self.texts.insert(error.to_string());
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-    }
-}
-
-/// Lets all threads commit while the fault happens.
-fn under_load<T>(sessions: &Sessions, tallies: &mut [Tally], fault: impl FnOnce() -> T) -> T {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for tally in &mut *tallies {
-            scope.spawn(|| tally.work(sessions, &stop));
-        }
-        // Also when the fault panics: the threads must end.
-        let _stop = Stop(&stop);
-        fault()
-    })
-}
-
-struct Stop<'s>(&'s AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Counts what is there.
-fn check(name: &str, sessions: &Sessions, tallies: &[Tally]) -> i64 {
-    let (mut acknowledged, mut found, mut lost) = (0, 0, 0);
-    // How many more than expected; one commit less if there is no such session.
-    let more = |cookie: &str, expected: i64| {
-        let (a, b) = recovered(|| {
-            let session = sessions.open(Some(cookie));
-            Ok((session.get_as::<i64>("a")?, session.get_as::<i64>("b")?))
-        });
-        assert_eq!(a, b, "{name}: half of a commit");
-        a.unwrap_or(-1) - expected
-    };
-    for tally in tallies {
-        acknowledged += tally.acknowledged;
-        let more_than_known = more(&tally.cookie, tally.acknowledged);
-        found += tally.acknowledged + more_than_known;
-        lost += (-more_than_known).max(0);
-        for cookie in &tally.begun {
-            acknowledged += 1;
-            match more(cookie, 0) {
-                0 => found += 1,
-                _ => lost += 1,
-            }
-        }
-    }
-    say(&format!(
-        "{name}: acknowledged {acknowledged}, found {found}, lost {lost}"
-    ));
-    assert_eq!(lost, 0, "{name}");
-    acknowledged
-}
-
-/// What a call gives once the store has found its way back.
-fn recovered<T>(call: impl Fn() -> Result<T, Error>) -> T {
-    let mut last = None;
-    for _ in 0..600 {
-        match call() {
-            Ok(value) => return value,
-            Err(error) => last = Some(error),
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("the store did not find its way back: {last:?}");
-}
-
-fn pause(millis: u64) {
-    std::thread::sleep(Duration::from_millis(millis));
-}
-
-fn only(tallies: &[Tally], allowed: &[&str]) {
-    for tally in tallies {
-        for kind in &tally.kinds {
-            // A change whose answer was lost with its connection.
-            let lost = kind == "Unconfirmed" && allowed.contains(&"Unavailable");
-            assert!(
-                lost || allowed.contains(&&**kind),
-                "{kind}: {:?}",
-                tally.texts
-            );
-        }
-        for text in &tally.texts {
-            assert!(!text.contains("127.0.0.1"), "an address: {text}");
-        }
-    }
-}
-
-fn seen(tallies: &[Tally], kind: ErrorKind) -> bool {
-    let kind = format!("{kind:?}");
-    tallies.iter().any(|tally| tally.kinds.contains(&kind))
 }
 
 #[test]
@@ -296,17 +144,7 @@ fn paused_and_asleep() {
         return;
     };
     let sessions = sessions(&server, Duration::from_millis(200));
-    let mut tallies: Vec<_> = recovered(|| {
-        std::iter::repeat_with(|| begin(&sessions))
-            .take(THREADS)
-            .collect::<Result<Vec<_>, _>>()
-    })
-    .into_iter()
-    .map(|cookie| Tally {
-        cookie,
-        ..Tally::default()
-    })
-    .collect();
+    let mut tallies = Tally::all(&sessions);
     under_load(&sessions, &mut tallies, || {
         let mut other = server.connect();
         pause(50);
