@@ -275,7 +275,7 @@ fn signal(name: &str, process: u32) {
 }
 
 /// Runs statements on a new connection, and returns the rows as text.
-pub(crate) fn sql(url: &str, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+fn sql(url: &str, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

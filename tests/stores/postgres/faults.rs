@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
-use tokio_postgres::{Client, NoTls};
-
+use super::Others;
 use crate::load::{Tally, begin, check, only, pause, recovered, seen, under_load};
 use crate::postgres_server::{PostgresServer, hand_over, say};
 use liquid_session::store::PostgresStore;
@@ -30,44 +29,6 @@ fn texts(tallies: &[Tally]) -> BTreeSet<String> {
         .iter()
         .flat_map(|tally| tally.texts.clone())
         .collect()
-}
-
-/// Connections of another program, which do nothing until they are dropped.
-struct Others {
-    runtime: tokio::runtime::Runtime,
-    clients: Vec<Client>,
-}
-
-impl Others {
-    fn new() -> Self {
-        Self {
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()
-                .unwrap(),
-            clients: Vec::new(),
-        }
-    }
-
-    /// Whether there was room for one more.
-    fn connect(&mut self, server: &PostgresServer) -> bool {
-        let connected = self.runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await?;
-            tokio::spawn(connection);
-            Ok::<_, tokio_postgres::Error>(client)
-        });
-        let is_connected = connected.is_ok();
-        self.clients.extend(connected);
-        is_connected
-    }
-
-    fn run(&self, statements: &str) {
-        let client = self.clients.last().unwrap();
-        self.runtime
-            .block_on(client.batch_execute(statements))
-            .unwrap();
-    }
 }
 
 /// Ends every connection of the store.
