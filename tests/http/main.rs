@@ -1,6 +1,12 @@
 //! The layer as a site uses it: axum above, the memory store below.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_store.rs"]
+mod postgres_store;
 #[cfg(feature = "redis")]
 #[path = "../support/redis_server.rs"]
 mod redis_server;

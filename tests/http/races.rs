@@ -30,6 +30,8 @@ on_each_store! {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
         liquid_session::store::RedbStore::open(folder.join("sessions.redb")).unwrap()
     },
+    #[cfg(feature = "postgres")]
+    postgres: crate::postgres_store::Served::new(),
     #[cfg(feature = "redis")]
     redis: crate::redis_store::Served::new(),
 }

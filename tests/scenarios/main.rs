@@ -2,6 +2,12 @@
 //! the results of its snapshot.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_store.rs"]
+mod postgres_store;
 #[cfg(feature = "redis")]
 #[path = "../support/redis_server.rs"]
 mod redis_server;
@@ -34,6 +40,14 @@ fn redb() {
         let file = folder.path().join(format!("{}.redb", files.get()));
         liquid_session::store::RedbStore::open(file).unwrap()
     });
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn postgres() {
+    // The server stops with the last store.
+    let _first = postgres_store::Served::new();
+    play(postgres_store::Served::new);
 }
 
 #[cfg(feature = "redis")]

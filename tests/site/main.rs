@@ -6,6 +6,9 @@
 mod app;
 #[path = "../support/awaited_store.rs"]
 mod awaited_store;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
 #[cfg(feature = "redis")]
 #[path = "../support/redis_server.rs"]
 mod redis_server;

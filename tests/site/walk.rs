@@ -19,6 +19,13 @@ fn on_each_store(test: impl Fn(Sessions)) {
     let folder = tempfile::tempdir().unwrap();
     test(sessions(redb(folder.path())));
 
+    #[cfg(feature = "postgres")]
+    if let Some(server) = crate::postgres_server::PostgresServer::start(&[]) {
+        let arguments = ["storefront", "--store", &server.url()];
+        let options = Options::parse(arguments).unwrap().unwrap();
+        test(options.sessions().unwrap());
+    }
+
     #[cfg(feature = "redis")]
     if let Some(server) = crate::redis_server::RedisServer::start(&[]) {
         let store = liquid_session::store::RedisStore::open(&server.url()).unwrap();

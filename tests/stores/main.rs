@@ -17,6 +17,8 @@ mod redis_store;
 
 #[cfg(feature = "testing")]
 mod acceptance;
+#[cfg(any(feature = "postgres-tls", feature = "redis-tls"))]
+mod crypto;
 #[cfg(any(feature = "postgres", feature = "redb", feature = "redis"))]
 mod damage;
 mod linear;

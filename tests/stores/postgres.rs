@@ -3,6 +3,8 @@
 
 mod bytes;
 mod faults;
+#[cfg(feature = "postgres-tls")]
+mod tls;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

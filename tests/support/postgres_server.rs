@@ -112,6 +112,11 @@ fn template() -> Arc<TempDir> {
 }
 
 impl PostgresServer {
+    /// Whether PostgreSQL is on this machine.
+    pub(crate) fn is_here() -> bool {
+        PROGRAMS.is_some()
+    }
+
     /// `None` without PostgreSQL on this machine: the test says so and passes, unless
     /// `REQUIRE_POSTGRES=1` is set.
     pub(crate) fn start(settings: &[&str]) -> Option<Self> {
@@ -133,7 +138,7 @@ impl PostgresServer {
     }
 
     fn start_in(settings: &[&str], fill: impl Fn(&Path, &Path)) -> Option<Self> {
-        if PROGRAMS.is_none() {
+        if !Self::is_here() {
             let required = std::env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
             assert!(!required, "REQUIRE_POSTGRES=1, and there is no PostgreSQL");
             static SAID: std::sync::Once = std::sync::Once::new();
@@ -177,6 +182,11 @@ impl PostgresServer {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// What it wrote to its log.
+    pub(crate) fn log(&self) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("log")).unwrap()
     }
 
     /// Whether it answers; `false` if it ended.
@@ -276,11 +286,7 @@ fn signal(name: &str, process: u32) {
 
 /// Runs statements on a new connection, and returns the rows as text.
 fn sql(url: &str, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    let run = async {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         let driver = tokio::spawn(connection);
         let messages = client.simple_query(statements).await?;
@@ -294,6 +300,14 @@ fn sql(url: &str, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::
             }
         }
         Ok(rows)
+    };
+    // The test may be async: a thread of its own has no runtime.
+    std::thread::scope(|scope| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        scope.spawn(move || runtime.block_on(run)).join().unwrap()
     })
 }
 

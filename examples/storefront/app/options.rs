@@ -16,6 +16,7 @@ Usage: storefront [options]
 
   --store memory        sessions end with the program
           redb:PATH     sessions in this file (default: a file in the folder for temporary files)
+          postgres://…  sessions in a PostgreSQL database (with the feature postgres)
           redis://…     sessions on a Redis server (with the feature redis)
   --port PORT           default 3000; 0 takes a free one
   --site FOLDER         the templates (default: fixtures/site of this crate)
@@ -35,6 +36,8 @@ pub(crate) struct Options {
 pub(crate) enum Store {
     Memory,
     Redb(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(String),
     #[cfg(feature = "redis")]
     Redis(String),
 }
@@ -77,6 +80,12 @@ impl Options {
         Ok(match &self.store {
             Store::Memory => Sessions::new(MemoryStore::new(), config),
             Store::Redb(path) => Sessions::new(RedbStore::open(path)?, config),
+            #[cfg(feature = "postgres")]
+            Store::Postgres(url) => {
+                let store = liquid_session::store::PostgresStore::open(url)?;
+                store.migrate()?;
+                Sessions::new(store, config)
+            }
             #[cfg(feature = "redis")]
             Store::Redis(url) => {
                 Sessions::new(liquid_session::store::RedisStore::open(url)?, config)
@@ -94,13 +103,19 @@ impl Store {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("redb", path)) if !path.is_empty() => Ok(Self::Redb(path.into())),
+            #[cfg(feature = "postgres")]
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
+            #[cfg(not(feature = "postgres"))]
+            Some(("postgres" | "postgresql", _)) => Err(
+                "this program was built without PostgreSQL: add the feature postgres".to_owned(),
+            ),
             #[cfg(feature = "redis")]
             Some(("redis" | "rediss", _)) => Ok(Self::Redis(text.to_owned())),
             #[cfg(not(feature = "redis"))]
             Some(("redis" | "rediss", _)) => {
                 Err("this program was built without Redis: add the feature redis".to_owned())
             }
-            _ => Err("expected memory, redb:PATH or redis://HOST".to_owned()),
+            _ => Err("expected memory, redb:PATH, postgres://HOST or redis://HOST".to_owned()),
         }
     }
 }
@@ -111,6 +126,8 @@ impl fmt::Display for Store {
         match self {
             Self::Memory => f.write_str("memory: they end with this program"),
             Self::Redb(path) => write!(f, "{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => f.write_str("PostgreSQL"),
             #[cfg(feature = "redis")]
             Self::Redis(_) => f.write_str("Redis"),
         }

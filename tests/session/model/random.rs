@@ -1,6 +1,7 @@
 //! Long random sequences of three requests at once.
 
-use liquid_session::Value;
+use liquid_session::store::SessionStore;
+use liquid_session::{MemoryStore, SessionConfig, Value};
 use proptest::prelude::*;
 
 use super::scene::Scene;
@@ -71,22 +72,43 @@ proptest! {
 
     #[test]
     fn three_requests(steps in proptest::collection::vec(step(), 1..40)) {
-        let mut scene = Scene::new();
-        let first = scene.open(None);
-        scene.step(first, &Op::Set("a", 1.into()));
-        scene.step(first, &Op::Commit);
-        let foreign = scene.foreign_secret();
-        let mut handles = [scene.open(Some(0)), scene.open(Some(0)), scene.open(Some(foreign))];
-        for step in &steps {
-            match step {
-                Step::Do(handle, op) => scene.step(handles[*handle], op),
-                Step::Reopen(handle, secret) => {
-                    handles[*handle] = scene.open(Some(secret.index(scene.secrets())));
-                }
+        play(MemoryStore::new(), &steps);
+    }
+}
+
+/// Fewer: each needs a table.
+#[cfg(feature = "postgres")]
+#[test]
+fn three_requests_on_postgres() {
+    use proptest::test_runner::TestRunner;
+
+    // The server stops with the last store.
+    let _first = crate::postgres_store::Served::new();
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(100));
+    let steps = proptest::collection::vec(step(), 1..40);
+    let played = runner.run(&steps, |steps| {
+        play(crate::postgres_store::Served::new(), &steps);
+        Ok(())
+    });
+    played.unwrap();
+}
+
+fn play(store: impl SessionStore, steps: &[Step]) {
+    let mut scene = Scene::on(store, SessionConfig::builder());
+    let first = scene.open(None);
+    scene.step(first, &Op::Set("a", 1.into()));
+    scene.step(first, &Op::Commit);
+    let foreign = scene.foreign_secret();
+    let mut handles = [Some(0), Some(0), Some(foreign)].map(|secret| scene.open(secret));
+    for step in steps {
+        match step {
+            Step::Do(handle, op) => scene.step(handles[*handle], op),
+            Step::Reopen(handle, secret) => {
+                handles[*handle] = scene.open(Some(secret.index(scene.secrets())));
             }
         }
-        scene.finish();
     }
+    scene.finish();
 }
 
 /// What proptest found: a removal that a failed transaction restores stays a change.

@@ -33,6 +33,37 @@ fn security_15_the_file_of_redb_holds_no_secret() {
     holds_no_secret(&sessions, &secrets, &file);
 }
 
+/// Neither the table nor the log of statements, nor the files of the server.
+#[cfg(feature = "postgres")]
+#[test]
+fn security_15_a_postgres_server_holds_no_secret() {
+    let logged = &["log_statement=all", "log_min_duration_statement=0"];
+    let Some(server) = crate::postgres_server::PostgresServer::start(logged) else {
+        return;
+    };
+    let store = liquid_session::store::PostgresStore::open(&server.url()).unwrap();
+    store.migrate().unwrap();
+    let sessions = Sessions::new(store, SessionConfig::default());
+    let secrets = fill(&sessions);
+    server.sql("checkpoint");
+    let mut dump = server.log();
+    assert!(has(&dump, b"insert into"), "the log of statements");
+    let mut folders = vec![server.data()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => dump.extend(std::fs::read(path).unwrap()),
+            }
+        }
+    }
+    let hash = Sha256::digest(bytes(&secrets[2]));
+    assert!(has(&dump, &hash[..30]), "the hash");
+    assert!(!has(&dump, &hash), "only 30 bytes of it");
+    holds_no_secret(&sessions, &secrets, &dump);
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn security_15_a_redis_server_holds_no_secret() {

@@ -18,6 +18,12 @@ fn security_14_check_and_act_are_one_step_in_redb() {
     check_and_act(liquid_session::store::RedbStore::open(path).unwrap());
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn security_14_check_and_act_are_one_step_in_postgres() {
+    check_and_act(crate::postgres_store::Served::new());
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn security_14_check_and_act_are_one_step_in_redis() {
