@@ -1,6 +1,6 @@
 //! What a failed statement means.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::{Error, ErrorKind};
 
@@ -85,14 +85,10 @@ pub(super) enum Remedy {
 impl Failure {
     /// Judges the error of a statement.
     pub(super) fn of(error: tokio_postgres::Error) -> Self {
-        // A server that shuts down may end a connection after the commit and before its answer.
-        let ends = [
-            SqlState::ADMIN_SHUTDOWN,
-            SqlState::CRASH_SHUTDOWN,
-            SqlState::CANNOT_CONNECT_NOW,
-        ];
-        match error.code() {
-            Some(code) if !ends.contains(code) => Self::Refused(error),
+        // An error that ends the connection, as of a server that shuts down, may come after the commit
+        // and before its answer.
+        match error.as_db_error().and_then(DbError::parsed_severity) {
+            Some(Severity::Error) => Self::Refused(error),
             _ => Self::Lost(error),
         }
     }
