@@ -350,7 +350,9 @@ impl<S: SessionStore + ?Sized> Face<'_, S> {
         match *self {
             Self::Blocking(store) => store.commit(key, change, loaded, now),
             Self::Async(store) => {
-                commit::by_swapping(Face::<S>::Async(store), key, change, loaded, now).await
+                let store = Face::<S>::Async(store);
+                // Boxed: it holds whole records, and a commit under a store's own lock needs none of it.
+                Box::pin(commit::by_swapping(store, key, change, loaded, now)).await
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::observe::{self, count};
 use crate::record::{Change, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
-use crate::store::{Committed, Swap, Swapped};
+use crate::store::{Committed, Swap, Swapped, ready};
 
 /// How long a commit or a transaction may wait for other requests.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,6 +59,9 @@ pub(super) async fn commit(
     let Some(shared) = shared else {
         return Ok(Attempt::Done(Outcome::new(Status::Unchanged)));
     };
+    if let Access::Held(state) = access {
+        return state.commit_blocking(shared);
+    }
     loop {
         match access.with(|state| state.begin_commit(shared)).await? {
             Step::Done(outcome) => return Ok(Attempt::Done(outcome)),
@@ -97,19 +100,28 @@ impl Drop for Unanswered<'_, '_> {
     }
 }
 
-/// Sends a change. If other requests keep changing the record, it queues behind those of this process;
-/// between processes, random pauses separate the attempts.
+/// Sends a change.
 async fn send(way: Way<'_>, sending: &mut Sending, shared: &Shared) -> Result<Committed, Error> {
+    let loaded = sending.loaded.take();
     let (key, change) = (&sending.key, &sending.change);
     let store = way.face(shared);
-    let loaded = sending.loaded.take();
-    let committed = store.commit(key, change, loaded, shared.now()).await;
-    if !sending.queues || !matches!(committed, Ok(Committed::Busy)) {
-        return committed;
+    match store.commit(key, change, loaded, shared.now()).await {
+        Ok(Committed::Busy) if sending.queues => send_in_turn(way, sending, shared).await,
+        committed => committed,
     }
+}
+
+/// Sends a change behind those of the other requests of this process. Between processes, random pauses
+/// separate the attempts.
+async fn send_in_turn(
+    way: Way<'_>,
+    sending: &Sending,
+    shared: &Shared,
+) -> Result<Committed, Error> {
+    let (store, key, change) = (way.face(shared), &sending.key, &sending.change);
     let end = Instant::now() + PATIENCE;
     let Some(turn) = shared.queues.enter(*key) else {
-        return committed;
+        return Ok(Committed::Busy);
     };
     if way.until(Some(end), |cx| turn.poll(cx)).await.is_some() {
         while Instant::now() < end {
@@ -167,6 +179,42 @@ async fn end_damaged(access: &mut Access<'_>, shared: &Shared) {
 }
 
 impl State {
+    /// Commits with blocking calls, under the lock of this state.
+    pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
+        match shared {
+            Some(shared) => self.commit_blocking(shared),
+            None => Ok(Attempt::Done(Outcome::new(Status::Unchanged))),
+        }
+    }
+
+    /// [`commit`] with blocking calls. Not the same function, for the reason that loads are not.
+    fn commit_blocking(&mut self, shared: &Shared) -> Result<Attempt, Error> {
+        loop {
+            match self.begin_commit(shared)? {
+                Step::Done(outcome) => return Ok(Attempt::Done(outcome)),
+                Step::Load => self.open(Some(shared))?,
+                Step::Touch(key, record) => {
+                    if let Some(touch) = record.touch_due(&shared.lifetime(), shared.now()) {
+                        let _ = shared.blocking().touch(&key, &touch);
+                    }
+                    return Ok(Attempt::Done(Outcome::new(Status::Unchanged)));
+                }
+                Step::Send(mut sending) => {
+                    let mut access = Access::Held(self);
+                    let access = Unanswered(&mut access);
+                    let (loaded, store) = (sending.loaded.take(), shared.blocking());
+                    let (key, change) = (&sending.key, &sending.change);
+                    let mut committed = store.commit(key, change, loaded, shared.now());
+                    if sending.queues && matches!(committed, Ok(Committed::Busy)) {
+                        committed = ready(send_in_turn(Way::Blocking, &sending, shared));
+                    }
+                    let end = |state: &mut State| state.end_commit(sending, committed, shared);
+                    return access.0.now(end);
+                }
+            }
+        }
+    }
+
     fn begin_commit(&mut self, shared: &Shared) -> Result<Step, Error> {
         if let Some(error) = self.obstacle() {
             return Err(error.clone());

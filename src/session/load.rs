@@ -1,5 +1,6 @@
 //! Loading the record of a session.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use kstring::KString;
@@ -30,9 +31,13 @@ pub(super) enum Found {
 
 /// Loads the session if it is not loaded yet.
 pub(super) async fn load(access: &mut Access<'_>, shared: &Shared) -> Result<(), Error> {
+    let Access::Free(_, store) = access else {
+        return access.now(|state| state.load(shared));
+    };
+    let store = Face::Async(*store);
     // Again if another clone has dropped the record meanwhile.
     while let Some((credential, bases)) = access.with(State::begin_load).await? {
-        let found = look_up(&access.way().face(shared), &credential, shared).await;
+        let found = look_up(&store, &credential, shared).await;
         access
             .with(|state| state.end_load(bases, credential, found, shared))
             .await;
@@ -55,19 +60,52 @@ async fn look_up(
     };
     loop {
         count(&shared.tally.loads, 1);
-        return match store.load(&key, now).await {
-            Ok(Loaded::Found(record)) if !record.ends_under(&shared.lifetime(), now) => {
-                Ok(Found::Record(key, record))
-            }
-            Ok(Loaded::Moved(forward)) if credential.met_before() && !forward.by_login => {
-                key = forward.to;
-                continue;
-            }
-            Ok(_) => Ok(Found::Nothing(key)),
-            Err(error) if error.kind() == ErrorKind::NewerForm => Ok(Found::NewerForm(key)),
-            Err(error) => Err(error),
-        };
+        let loaded = store.load(&key, now).await;
+        match judge(key, loaded, credential, shared, now) {
+            ControlFlow::Continue(to) => key = to,
+            ControlFlow::Break(found) => return found,
+        }
     }
+}
+
+/// [`look_up`] with blocking calls. Not the same function: what the future of the other costs is a
+/// third of a request in memory.
+fn look_up_blocking(credential: &Credential, shared: &Shared) -> Result<Found, Error> {
+    let (store, now) = (shared.blocking(), shared.now());
+    if let Credential::Several(secrets) = credential {
+        return ready(choose(&Face::Blocking(store), secrets, shared, now));
+    }
+    let Some(mut key) = credential.key() else {
+        return Ok(Found::NoSession);
+    };
+    loop {
+        count(&shared.tally.loads, 1);
+        match judge(key, store.load(&key, now), credential, shared, now) {
+            ControlFlow::Continue(to) => key = to,
+            ControlFlow::Break(found) => return found,
+        }
+    }
+}
+
+/// Returns what the answer to a load means, or the key to follow.
+fn judge(
+    key: StoreKey,
+    loaded: Result<Loaded, Error>,
+    credential: &Credential,
+    shared: &Shared,
+    now: Timestamp,
+) -> ControlFlow<Result<Found, Error>, StoreKey> {
+    ControlFlow::Break(match loaded {
+        Ok(Loaded::Found(record)) if !record.ends_under(&shared.lifetime(), now) => {
+            Ok(Found::Record(key, record))
+        }
+        Ok(Loaded::Moved(forward)) if credential.met_before() && !forward.by_login => {
+            return ControlFlow::Continue(forward.to);
+        }
+        Ok(_) => Ok(Found::Nothing(key)),
+        Err(error) if error.kind() == ErrorKind::NewerForm => Ok(Found::NewerForm(key)),
+        Err(error) => Err(error),
+    })
 }
 
 /// Finds the one of several secrets that opens a session. If two do, one of them was planted, and
@@ -112,10 +150,21 @@ impl State {
                 if self.breaks_off() {
                     return Err(not_loaded());
                 }
-                ready(load(&mut Access::Held(self), shared))
+                self.load(shared)
             }
             (Base::Failed(_, error), _) => Err(error.clone()),
             (Base::Committing(_), _) => Err(committing()),
+            _ => Ok(()),
+        }
+    }
+
+    fn load(&mut self, shared: &Shared) -> Result<(), Error> {
+        if let Some((credential, bases)) = self.begin_load()? {
+            let found = look_up_blocking(&credential, shared);
+            self.end_load(bases, credential, found, shared);
+        }
+        match &self.base {
+            Base::Failed(_, error) => Err(error.clone()),
             _ => Ok(()),
         }
     }

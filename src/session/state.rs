@@ -8,12 +8,10 @@ use std::thread::{self, ThreadId};
 
 use kstring::KString;
 
-use super::commit::{Attempt, commit};
 use super::load::committing;
 use super::outcome::Outcome;
 use super::pending::Pending;
 use super::shared::Shared;
-use super::way::Access;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::observe;
@@ -374,11 +372,6 @@ impl State {
         let credential = self.key().map_or(Credential::None, Credential::Key);
         self.rebase_on(Base::Failed(credential, error.clone()));
         error
-    }
-
-    /// Commits with blocking calls, under the lock of this state.
-    pub(super) fn commit(&mut self, shared: Option<&Shared>) -> Result<Attempt, Error> {
-        ready(commit(&mut Access::Held(self), shared))
     }
 
     pub(super) fn has_changes(&self) -> bool {
