@@ -392,11 +392,8 @@ impl Checker<'_> {
             let place = self.collect(&own, &mut page);
             let cacheable = front.method == "get";
             if let Some((place, key)) = place.filter(|_| cacheable) {
-                let (key, path) = (Shown(&key), Shown(&page.path));
-                let message = format!(
-                    "GET {path} writes `{key}`: the answer belongs to one visitor and may set a cookie, so it can't be cached"
-                );
-                self.add(Kind::Uncacheable, place, message);
+                let (_, paths) = writers.entry(place).or_insert_with(|| (key, Vec::new()));
+                paths.push(page.path.clone());
             }
             if let Ok(Some(layout)) = site.layout(at) {
                 let around = site.closure(layout);

@@ -203,3 +203,38 @@ fn errors_of_the_session_tag_point_at_the_author_s_text() {
         assert!(!error.contains("__dialect"), "{template}: {error}");
     }
 }
+
+#[test]
+fn strict_sessions_refuse_a_variable_that_nothing_sets() {
+    let parser = liquid::ParserBuilder::with_stdlib()
+        .strict_sessions()
+        .dialect()
+        .build()
+        .unwrap();
+    let render = |template: &str| {
+        let page = parser.parse(&translate(template)).unwrap();
+        let rendered = session().render(&page, &liquid::Object::new());
+        rendered.map_err(|error| error.to_string())
+    };
+    for template in [
+        "{% session a = oops %}",
+        "{% session a = oops.b %}",
+        "{% session a = oops | upcase %}",
+        "{% session a = 'b' | append: oops %}",
+        "{% session a = [1, 2] | join: oops %}",
+    ] {
+        let error = render(template).unwrap_err();
+        assert!(
+            error.contains("nothing sets the variable `oops`"),
+            "{template}: {error}"
+        );
+    }
+    for template in [
+        "{% assign x = nil %}{% session a = x %}",
+        "{% assign x = 'b' %}{% session a = x.none | append: x %}",
+        "{% session a = [1, 2] | join: ',' %}{% session a = context.session.none %}",
+        "{% for x in (1..2) %}{% session a = x %}{% session a = forloop.index %}{% endfor %}",
+    ] {
+        assert_eq!(render(template), Ok(String::new()), "{template}");
+    }
+}

@@ -28,7 +28,7 @@ usage: liquid-session sessions --store URL [OPTION…] TASK
   sweep              removes what has expired
 
   --store URL        redb:PATH, a file; its application must not be running
-                     redis://… or rediss://…, a Redis server
+                     redis://…, a Redis server
   --prefix PREFIX    the prefix that the application gives its keys on Redis
   --user USER        list: the sessions of this user
   --anonymous        list: the sessions of visitors who are not signed in

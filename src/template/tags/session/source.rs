@@ -9,8 +9,9 @@ use liquid_core::model::{
 };
 use liquid_core::parser::{FilterChain, Tag, TagToken, TryMatchToken};
 use liquid_core::runtime::{PartialStore, Registers};
-use liquid_core::{Expression, Language, Result, Runtime, ValueView as _};
+use liquid_core::{Error, Expression, Language, Result, Runtime, ValueView as _};
 
+use crate::error::Shown;
 use crate::value::{StoredValue, Value};
 
 #[derive(Debug)]
@@ -81,21 +82,26 @@ impl Source {
             parent: runtime,
             entry: ValueCow::Owned(LiquidValue::Nil),
             unknown: RefCell::default(),
+            strict: self.strict,
         };
         let value = match &self.form {
             Form::Literal(value, stored) => return Ok(Evaluated::Literal(value, stored)),
-            Form::Plain(value) if self.strict => from_cow(value.evaluate(runtime)?),
+            Form::Plain(value) if self.strict => from_cow(value.evaluate(&frame)?),
             Form::Plain(value) => frame.evaluate(value).map_or(Value::Nil, from_cow),
-            Form::Strict(chain) => from_cow(chain.evaluate(runtime)?),
+            Form::Strict(chain) => from_cow(chain.evaluate(&frame)?),
             Form::Filtered { entry, filters } => {
                 frame.entry = frame.evaluate(entry).unwrap_or(frame.entry);
                 from_cow(filters.evaluate(&frame)?)
             }
         };
-        Ok(Evaluated::Computed {
-            value,
-            unknown: frame.unknown.into_inner(),
-        })
+        let unknown = frame.unknown.into_inner();
+        match &unknown {
+            Some(variable) if self.strict => Err(Error::with_msg(format!(
+                "nothing sets the variable `{}`, from which a session value is computed: assign it, or correct its name",
+                Shown(variable)
+            ))),
+            _ => Ok(Evaluated::Computed { value, unknown }),
+        }
     }
 }
 
@@ -165,6 +171,9 @@ struct Frame<'r> {
     parent: &'r dyn Runtime,
     entry: ValueCow<'r>,
     unknown: RefCell<Option<KString>>,
+    /// Whether an unknown variable is an error instead. The parent may know no error: in the dialect
+    /// every variable is nil until it is set.
+    strict: bool,
 }
 
 impl<'r> Frame<'r> {
@@ -178,6 +187,12 @@ impl<'r> Frame<'r> {
             self.note_root(path.split(['.', '[']).next().unwrap_or_default());
         }
         value
+    }
+
+    fn note_unknown(&self, path: &[ScalarCow<'_>]) {
+        if let [root, ..] = path {
+            self.note_root(&root.to_kstr());
+        }
     }
 
     fn note_root(&self, root: &str) {
@@ -204,18 +219,25 @@ impl Runtime for Frame<'_> {
     fn try_get(&self, path: &[ScalarCow<'_>]) -> Option<ValueCow<'_>> {
         match path {
             [root] if root.to_kstr() == ENTRY => Some(ValueCow::Borrowed(self.entry.as_view())),
-            _ => self.parent.try_get(path),
+            _ => {
+                if self.strict {
+                    self.note_unknown(path);
+                }
+                self.parent.try_get(path)
+            }
         }
     }
 
     fn get(&self, path: &[ScalarCow<'_>]) -> Result<ValueCow<'_>> {
+        if self.strict {
+            self.note_unknown(path);
+            return self.parent.get(path);
+        }
         let value = match self.try_get(path) {
             // A value of the engine's own, because its filters expect one.
             Some(value) => value.into_owned(),
             None => {
-                if let [root, ..] = path {
-                    self.note_root(&root.to_kstr());
-                }
+                self.note_unknown(path);
                 LiquidValue::Nil
             }
         };
