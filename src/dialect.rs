@@ -215,11 +215,9 @@ impl ParseTag for Template {
             place.lines_before = lines.unwrap_or_default();
         }
         let source = Source::new(&envelope::open(sealed), place);
-        let mut parser = parse::Parser::new(&source, options);
+        let parser = parse::Parser::new(&source, options);
         #[cfg(feature = "cli")]
-        {
-            parser.foreign = self.foreign;
-        }
+        let parser = parser.with_foreign(self.foreign);
         let body = parser.template()?;
         Ok(Box::new(Root::new(source, body)))
     }

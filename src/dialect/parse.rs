@@ -24,7 +24,7 @@ pub(super) struct Parser<'p> {
     pub(super) bodies: Bodies,
     /// The tags that parse though they are not registered.
     #[cfg(feature = "cli")]
-    pub(super) foreign: super::foreign::Foreign,
+    foreign: super::foreign::Foreign,
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +67,12 @@ impl<'p> Parser<'p> {
             #[cfg(feature = "cli")]
             foreign: &[],
         }
+    }
+
+    /// Lets these tags parse too.
+    #[cfg(feature = "cli")]
+    pub(super) fn with_foreign(self, foreign: super::foreign::Foreign) -> Self {
+        Self { foreign, ..self }
     }
 
     /// Parses the template.
