@@ -11,7 +11,7 @@
 //! let report = check(&folder)?;
 //! let finding = report.findings.iter().find(|finding| !finding.kind.is_note()).ok_or("none")?;
 //! assert_eq!(finding.kind, Kind::NeverWritten);
-//! assert_eq!((finding.line, finding.column), (1, 53));
+//! assert_eq!((finding.line, finding.column), (1, 55));
 //! assert!(finding.message.contains("did you mean `cart`?"));
 //! # std::fs::remove_dir_all(folder)?;
 //! # Ok(()) }
