@@ -1,7 +1,13 @@
 //! The program `liquid-session`, as its users run it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
+#[path = "../support/redis_server.rs"]
+mod redis_server;
+
 mod check;
+mod servers;
 mod sessions;
 mod test;
 
@@ -14,9 +20,20 @@ struct Said {
 }
 
 fn run<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Said {
+    run_with(("NO_COLOR", "1".to_owned()), arguments)
+}
+
+/// With a variable of the environment.
+fn run_with<'a>(
+    (name, value): (&str, String),
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_liquid-session"))
         .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env_remove("REDIS_URL")
+        .env_remove("POSTGRES_URL")
+        .env(name, value)
         .output()
         .unwrap();
     Said {

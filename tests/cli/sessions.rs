@@ -234,6 +234,7 @@ fn wrong_commands_are_told_apart_from_failures() {
         &["--store", "redb:x", "list", "more"],
         &["--store", "redb:x", "list", "--wrong"],
         &["--store", "redb:x", "--prefix", "p", "list"],
+        &["--store", "redis://host", "--table", "t", "list"],
     ] {
         let said = sessions(wrong);
         assert_eq!((said.status, said.out.as_str()), (2, ""), "{wrong:?}");

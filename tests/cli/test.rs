@@ -129,7 +129,7 @@ fn wrong_commands_are_status_2() {
         (&[][..], "expected files or folders"),
         (
             &["--store", "paper", "x"][..],
-            "there is no store `paper`, expected one of memory, redb, redis",
+            "there is no store `paper`, expected one of memory, postgres, redb, redis",
         ),
         (
             &["x", "--store"][..],

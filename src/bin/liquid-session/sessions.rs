@@ -29,7 +29,9 @@ usage: liquid-session sessions --store URL [OPTION…] TASK
 
   --store URL        redb:PATH, a file; its application must not be running
                      redis://…, a Redis server
+                     postgres://…, a PostgreSQL database
   --prefix PREFIX    the prefix that the application gives its keys on Redis
+  --table TABLE      the application's table on PostgreSQL, if it is not liquid_session
   --user USER        list: the sessions of this user
   --anonymous        list: the sessions of visitors who are not signed in
   --older-than AGE   list: sessions that were not used for this long: 90s, 30m, 12h, 7d
@@ -51,6 +53,7 @@ exit status: 0  done
 struct Options {
     store: Option<String>,
     prefix: Option<String>,
+    table: Option<String>,
     user: Option<String>,
     anonymous: bool,
     older_than: Option<Duration>,
@@ -85,6 +88,7 @@ pub(crate) fn run(mut arguments: Parser, terminal: &mut Terminal) -> Ended {
             }
             Arg::Long("store") => options.store = Some(arguments.value()?.string()?),
             Arg::Long("prefix") => options.prefix = Some(arguments.value()?.string()?),
+            Arg::Long("table") => options.table = Some(arguments.value()?.string()?),
             Arg::Long("user") => options.user = Some(arguments.value()?.string()?),
             Arg::Long("anonymous") => options.anonymous = true,
             Arg::Long("older-than") => {
@@ -101,7 +105,7 @@ pub(crate) fn run(mut arguments: Parser, terminal: &mut Terminal) -> Ended {
     let Some(address) = &options.store else {
         return Err(usage("expected `--store URL`, found none"));
     };
-    let store = stores::open(address, options.prefix.as_deref())?;
+    let store = stores::open(address, options.prefix.as_deref(), options.table.as_deref())?;
     terminal.progress("reading the store");
     // The deadlines that the records keep are those of the application's settings: the program leaves
     // ending sessions to them.

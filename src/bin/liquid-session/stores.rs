@@ -2,24 +2,40 @@
 
 use std::path::{Path, PathBuf};
 
-use liquid_session::store::{RedbStore, RedisStore, SessionStore};
+use liquid_session::clock::Timestamp;
+use liquid_session::store::{PostgresStore, RedbStore, RedisStore, SessionStore};
 use liquid_session::testing::scenario::{Report, Scenario};
 use liquid_session::{Error, ErrorKind, MemoryStore};
 
 /// The stores that scenarios can be played against. The first is the default.
-pub(crate) const NAMES: &[&str] = &["memory", "redb", "redis"];
+pub(crate) const NAMES: &[&str] = &["memory", "postgres", "redb", "redis"];
+
+/// The table of scenarios, which is emptied before each.
+const SCENARIOS: &str = "liquid_session_scenarios";
 
 /// Opens the store of an application. No message has its address, which may hold a password.
 pub(crate) fn open(
     address: &str,
     prefix: Option<&str>,
+    table: Option<&str>,
 ) -> Result<Box<dyn SessionStore>, crate::Failure> {
-    match address.split_once(':') {
-        Some(("redb", path)) if !path.is_empty() => {
-            if prefix.is_some() {
-                return Err(usage("`--prefix` belongs to a Redis store"));
+    let scheme = address.split_once(':');
+    let redis = matches!(scheme, Some(("redis" | "rediss", _)));
+    let postgres = matches!(scheme, Some(("postgres" | "postgresql", _)));
+    if prefix.is_some() && !redis {
+        return Err(usage("`--prefix` belongs to a store on Redis"));
+    }
+    if table.is_some() && !postgres {
+        return Err(usage("`--table` belongs to a store on PostgreSQL"));
+    }
+    match scheme {
+        Some(("redb", path)) if !path.is_empty() => open_file(Path::new(path)),
+        Some(("postgres" | "postgresql", _)) => {
+            let mut builder = PostgresStore::builder(address);
+            if let Some(table) = table {
+                builder = builder.table(table);
             }
-            open_file(Path::new(path))
+            Ok(Box::new(builder.build()?))
         }
         Some(("redis" | "rediss", _)) => {
             let mut builder = RedisStore::builder(address);
@@ -29,7 +45,7 @@ pub(crate) fn open(
             Ok(Box::new(builder.build()?))
         }
         _ => Err(usage(
-            "expected a store such as redb:PATH or redis://HOST after `--store`",
+            "expected a store such as redb:PATH, redis://HOST or postgres://HOST/DATABASE after `--store`",
         )),
     }
 }
@@ -81,6 +97,15 @@ pub(crate) fn play(name: &str, scenario: &Scenario) -> Result<Report, Error> {
             let url = url.as_deref().unwrap_or("redis://127.0.0.1:6379");
             let prefix = format!("scenario-{}", uuid::Uuid::new_v4());
             scenario.run(RedisStore::builder(url).prefix(prefix).build()?)
+        }
+        "postgres" => {
+            let url = std::env::var("POSTGRES_URL");
+            let url = url.as_deref().unwrap_or("postgres://127.0.0.1/postgres");
+            let store = PostgresStore::builder(url).table(SCENARIOS).build()?;
+            store.migrate()?;
+            // By the end of time everything has expired.
+            store.sweep(Timestamp::from_millis(u64::MAX / 2), usize::MAX)?;
+            scenario.run(store)
         }
         _ => scenario.run(MemoryStore::new()),
     }

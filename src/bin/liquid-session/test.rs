@@ -16,8 +16,10 @@ usage: liquid-session test [--json] [--store NAME] PATH…
 
   PATH           a scenario, or a folder with scenarios (*.yml, *.yaml) in it and below it
   --json         one JSON object per request on standard output, the summary on standard error
-  --store NAME   where sessions are kept: memory (the default), redb, redis;
-                 `redis` is the server of $REDIS_URL, or the one on this machine
+  --store NAME   where sessions are kept: memory (the default), postgres, redb, redis;
+                 `redis` is the server of $REDIS_URL, `postgres` the database of
+                 $POSTGRES_URL, where the table liquid_session_scenarios is emptied;
+                 without these, the server on this machine
   --help         this text
 
 A scenario is a YAML file:
