@@ -31,7 +31,7 @@
 //!
 //! - They are in the folder itself or in its `app`. Files in `app/modules` replace those in `modules`.
 //! - Names are without `.liquid` and `.html.liquid`. `style.css.liquid` has the format `css`.
-//! - Sources are in the [dialect](crate::dialect).
+//! - Sources are in the [dialect](crate::dialect). Bytes that are not UTF-8 become U+FFFD.
 //!
 //! # Front matter
 //!

@@ -94,6 +94,7 @@ fn tokens(source: &Source, markup: Span) -> Vec<Token> {
     let mut cursor = Cursor {
         text: source.get(markup),
         at: 0,
+        depth: 0,
     };
     let mut tokens = Vec::new();
     while let Some(mut token) = cursor.token() {
@@ -117,7 +118,12 @@ fn tokens(source: &Source, markup: Span) -> Vec<Token> {
 struct Cursor<'t> {
     text: &'t str,
     at: usize,
+    /// The open brackets.
+    depth: usize,
 }
+
+/// As many as the parser takes.
+const DEEPEST: usize = 100;
 
 impl Cursor<'_> {
     fn rest(&self) -> &str {
@@ -136,7 +142,7 @@ impl Cursor<'_> {
         let word = match first {
             '\'' | '"' => Word::Text(self.string(first)),
             c if is_word(c) => self.word(),
-            '[' if self.is_computed_root() => {
+            '[' if self.depth < DEEPEST && self.is_computed_root() => {
                 let mut path = Vec::new();
                 self.path(&mut path);
                 Word::Path(path)
@@ -201,8 +207,9 @@ impl Cursor<'_> {
                 let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
                 path.push(Step::Name(rest[..length].to_owned()));
                 self.at += length;
-            } else if rest.starts_with('[') {
+            } else if rest.starts_with('[') && self.depth < DEEPEST {
                 self.at += 1;
+                self.depth += 1;
                 let mut inner = Vec::new();
                 while let Some(token) = self.token() {
                     if token.word == Word::Symbol(']') {
@@ -210,6 +217,7 @@ impl Cursor<'_> {
                     }
                     inner.push(token.word);
                 }
+                self.depth -= 1;
                 path.push(match &inner[..] {
                     [Word::Text(text)] => Step::Name(text.clone()),
                     _ => Step::Computed(inner),

@@ -81,7 +81,8 @@ const ROOMS: &[(&str, Kind, &str)] = &[
 pub(crate) fn read(folder: &Path) -> Result<Vec<File>, Error> {
     let mut files: Vec<File> = Vec::new();
     for (path, name, kind) in list(folder)? {
-        let text = fs::read_to_string(&path).map_err(|why| unreadable(&path, &why))?;
+        let bytes = fs::read(&path).map_err(|why| unreadable(&path, &why))?;
+        let text = String::from_utf8_lossy(&bytes);
         let shown = path.strip_prefix(folder).unwrap_or(&path);
         files.push(File::new(kind, name, &slashed(shown), &text));
     }

@@ -181,6 +181,32 @@ fn the_guide_s_templates_are_wrong_and_right() {
 }
 
 #[test]
+fn any_bytes_are_a_template_or_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("views/pages")).unwrap();
+    let deep = |open: &str| format!("{{{{ a{} }}}}", open.repeat(50_000)).into_bytes();
+    let hostile: Vec<Vec<u8>> = vec![
+        b"\xff\xfe{{ '\xff".to_vec(),
+        b"---\n---".to_vec(),
+        b"---\nlayout: x".to_vec(),
+        b"{% session".to_vec(),
+        b"{% session a.b['c = 1 %}{% session '' %}{% assign %}{% function x = %}".to_vec(),
+        "{{ 'ü' | \u{a0}ż[ }}{% capture ż %}{% liquid\n session".into(),
+        deep("[a"),
+        deep("["),
+        deep("['x'].y"),
+        b"{% comment %}".repeat(20_000),
+        b"{% if a %}".repeat(20_000),
+    ];
+    for (number, bytes) in hostile.iter().enumerate() {
+        let name = format!("views/pages/p{number}.liquid");
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let said = run(["check", "--json", folder.path().to_str().unwrap()]);
+    assert_eq!((said.status, said.err.as_str()), (1, ""));
+}
+
+#[test]
 fn two_thousand_templates_take_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: String, text: String| {
