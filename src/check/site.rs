@@ -53,6 +53,9 @@ struct Origin<'s> {
 
 type Seen = HashSet<(usize, String, usize)>;
 
+/// How many steps a value is followed: each takes a part of the stack.
+const STEPS: usize = 400;
+
 /// What a path reads below the session.
 pub(super) fn below_context(steps: &[Step]) -> Option<&[Step]> {
     match steps {
@@ -334,7 +337,7 @@ impl<'f> Site<'f> {
         seen: &mut Seen,
     ) -> Vec<Origin<'_>> {
         let facts = &self.facts[template];
-        if facts.opaque.iter().any(|opaque| opaque == name) {
+        if seen.len() > STEPS || facts.opaque.iter().any(|opaque| opaque == name) {
             return Vec::new();
         }
         let mut own: Vec<&Set> = facts
@@ -527,6 +530,9 @@ impl<'f> Site<'f> {
     fn is_set_in(&self, template: usize, name: &str, seen: &mut HashSet<usize>) -> bool {
         if !seen.insert(template) {
             return false;
+        }
+        if seen.len() > STEPS {
+            return true;
         }
         let facts = &self.facts[template];
         // Nothing is known of who calls it.

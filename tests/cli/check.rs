@@ -207,6 +207,30 @@ fn any_bytes_are_a_template_or_a_finding() {
 }
 
 #[test]
+fn partials_may_include_each_other_in_a_ring() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("views/partials")).unwrap();
+    for n in 0..1_500 {
+        let next = (n + 1) % 1_500;
+        let text = format!(
+            "{{% session k = text | append: context.session.k %}}{{% if text %}}{{{{ text }}}}{{% endif %}}{{% include 'p{next}' %}}"
+        );
+        fs::write(
+            folder.path().join(format!("views/partials/p{n}.liquid")),
+            text,
+        )
+        .unwrap();
+    }
+    let said = run(["check", folder.path().to_str().unwrap()]);
+    assert_eq!((said.status, said.err.as_str()), (1, ""));
+    assert!(
+        said.out.contains("1500 templates, 1500 findings"),
+        "{}",
+        said.out.lines().last().unwrap()
+    );
+}
+
+#[test]
 fn two_thousand_templates_take_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: String, text: String| {
