@@ -12,13 +12,15 @@ use super::lenient::Lenient;
 use crate::error::{Error, ErrorKind};
 use crate::session::{Savepoint, Session};
 use crate::template::value::NIL;
-use crate::template::view::{CONTEXT, SESSION, SessionView};
+use crate::template::view::{CONTEXT, CURRENT_USER, SESSION, SessionView};
 
 impl Session {
     /// Adds the session as `context.session` to the host's globals, for [`Template::render`].
     ///
     /// - It costs no store call.
     /// - A `context` object in the globals keeps its other fields.
+    /// - `context.current_user.id` is the [user](Self::user) who is signed in, and nil without one; unless
+    ///   the host's own `context` has a `current_user`.
     /// - The session can't see whether [`Template::render`] fails. Call [`discard`](Self::discard) then,
     ///   or use [`render`](Self::render), which takes back the writes of a failed render.
     ///
@@ -249,12 +251,12 @@ impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
 
     pub(super) fn names(&self) -> impl Iterator<Item = KStringCow<'_>> {
         let own = self.own().into_iter().flat_map(|own| own.keys());
-        own.filter(|name| name.as_str() != SESSION)
-            .chain([KStringCow::from_static(SESSION)])
+        own.filter(|name| !matches!(name.as_str(), SESSION | CURRENT_USER))
+            .chain([SESSION, CURRENT_USER].map(KStringCow::from_static))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        name == SESSION
+        matches!(name, SESSION | CURRENT_USER)
             || self.view.answers(name)
             || self.own().is_some_and(|own| own.contains_key(name))
     }
@@ -263,7 +265,11 @@ impl<'g, G: ObjectView + ?Sized> Context<'g, G> {
         if name == SESSION {
             return Some(self.session());
         }
-        self.own()?.get(name)
+        let own = self.own().and_then(|own| own.get(name));
+        match (own, name) {
+            (None, CURRENT_USER) => self.view.current_user(),
+            (own, _) => own,
+        }
     }
 
     pub(super) fn session(&self) -> &dyn ValueView {

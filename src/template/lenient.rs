@@ -10,7 +10,7 @@ use liquid_core::model::{
 
 use super::globals::{Bound, Context, layered_view};
 use super::value::NIL;
-use super::view::{CONTEXT, SESSION};
+use super::view::{CONTEXT, CURRENT_USER, SESSION};
 use crate::value::Value;
 
 /// Bound globals whose unknown variables are nil; made by [`Bound::lenient`].
@@ -86,6 +86,9 @@ impl<G: ObjectView + ?Sized> LenientContext<'_, G> {
             return Some(self.inner.session());
         }
         let own = self.inner.own().and_then(|own| own.get(name));
+        if own.is_none() && name == CURRENT_USER {
+            return self.inner.view.current_user();
+        }
         // The engine then asks for the size.
         (own.is_some() || name != "size").then(|| self.own.get(name, own))
     }

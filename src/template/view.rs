@@ -17,6 +17,8 @@ use crate::value::Value;
 pub(crate) const CONTEXT: &str = "context";
 /// The name of the session in it.
 pub(crate) const SESSION: &str = "session";
+/// The name of the user who is signed in.
+pub(crate) const CURRENT_USER: &str = "current_user";
 
 /// `context.session`: reads the session at each access.
 pub(crate) struct SessionView<'s> {
@@ -54,6 +56,18 @@ impl<'s> SessionView<'s> {
         }
         let id = self.session.id().ok()??;
         Some(self.id.get_or_init(|| Value::String(id.to_string())))
+    }
+
+    /// Returns the object behind `context.current_user`: nil if no user is signed in, and nothing if the
+    /// read failed. Then the engine fails too.
+    pub(super) fn current_user(&self) -> Option<&dyn ValueView> {
+        let Some(user) = self.session.user().ok()? else {
+            return Some(&NIL);
+        };
+        let mut stored = Vec::new();
+        Value::Object([("id".to_owned(), Value::String(user))].into()).encode(&mut stored);
+        let user = self.pins.keep(&stored, || self.session.read_budget());
+        Some(user.ok()?)
     }
 
     fn read(&self, key: &str) -> Result<Option<&Value>, Error> {
