@@ -104,7 +104,7 @@ impl SessionStore for MapStore {
                 to = forward.to;
             }
             // A touch may have recorded a use since the other request loaded the record.
-            maps.insert(to, after.with_later_use(&current));
+            maps.insert(to, after.with_later_use(&current, now));
         }
         Ok(Swapped::Done)
     }

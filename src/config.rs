@@ -29,6 +29,7 @@ use settings::{Problem, Settings};
 /// | `timeout_minutes` | 43200 (30 days) | 1 and more: idle timeout, minutes since the last use |
 /// | `absolute_timeout_minutes` | none | 1 and more: minutes since the creation |
 /// | `secure_cookies` | `true` | `true`, `false` (only in `development`) |
+/// | `persistent_cookies` | `false` | `true`, `false`: whether the cookie outlives the browser |
 /// | `same_site` | `Lax` | `Lax`, `Strict`, `None` (only with secure cookies): see [`SameSite`] |
 /// | `domain` | none | a host name, whose subdomains get the cookie, too |
 /// | `path` | `/` | a path that begins with `/` |
@@ -107,6 +108,11 @@ impl SessionConfig {
         self.settings.secure_cookies
     }
 
+    /// Returns whether the cookie of every session outlives the browser.
+    pub fn persistent_cookies(&self) -> bool {
+        self.settings.persistent_cookies
+    }
+
     /// Returns whether browsers send the cookie with requests that another site starts.
     pub fn same_site(&self) -> SameSite {
         self.settings.same_site
@@ -159,6 +165,12 @@ impl SessionConfig {
     /// ```
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|proxy| proxy.contains(address))
+    }
+
+    /// Returns whether any proxy is trusted.
+    #[cfg(feature = "tower")]
+    pub(crate) fn trusts_any(&self) -> bool {
+        !self.proxies.is_empty()
     }
 
     /// Returns what happens to data that do not belong in a session.

@@ -130,6 +130,11 @@ impl Record {
         self.owner.as_deref()?.idle_timeout
     }
 
+    /// Returns whether the login asked for a cookie that outlives the browser.
+    pub fn is_persistent(&self) -> bool {
+        self.owner.as_deref().is_some_and(|owner| owner.persistent)
+    }
+
     /// Returns when the session began. A renewal keeps it.
     pub fn created(&self) -> Timestamp {
         self.created

@@ -2,6 +2,7 @@
 
 mod commit;
 mod data;
+mod deadline;
 mod identity;
 mod key;
 mod load;

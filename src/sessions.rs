@@ -174,7 +174,7 @@ impl Sessions {
     }
 
     /// Removes at most `max` expired or damaged sessions, and returns how many. Call it every minute,
-    /// from a thread or a task of its own.
+    /// from a thread of its own, or spawn `sweep_every` (feature `tower`).
     ///
     /// # Errors
     ///
@@ -203,10 +203,57 @@ impl Sessions {
         Ok(count)
     }
 
+    /// Checks that the store answers: for the readiness of a server.
+    ///
+    /// It waits as long as the store waits for its disk or network. In async code, call it on a blocking
+    /// thread if the store [may block](SessionStore::may_block).
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the store can't be reached.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let status = if sessions.ping().is_ok() { 200 } else { 503 };
+    /// assert_eq!(status, 200);
+    /// ```
+    pub fn ping(&self) -> Result<(), Error> {
+        self.shared.store.ping()
+    }
+
+    /// Returns how many sessions the store holds, if the store knows it: for a gauge beside the
+    /// [counters](Self::counters). Expired sessions that were not swept yet may be among them.
+    ///
+    /// `MemoryStore` and `RedbStore` know it. `RedisStore` does not: its server counts all keys.
+    ///
+    /// ```
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let session = sessions.open(None);
+    /// session.set("color", "dark")?;
+    /// session.commit()?;
+    /// assert_eq!(sessions.count(), Some(1));
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    pub fn count(&self) -> Option<usize> {
+        self.shared.store.count()
+    }
+
     /// Reads the counters of these sessions, to export as metrics; see
     /// [`Counters::iter`]. Reading takes no lock.
     pub fn counters(&self) -> Counters {
         self.shared.tally.read()
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn downgrade(&self) -> WeakSessions {
+        WeakSessions(Arc::downgrade(&self.shared))
     }
 
     /// Whether both are clones of one `Sessions`.
@@ -223,6 +270,18 @@ impl Sessions {
     /// Returns the settings.
     pub fn config(&self) -> &SessionConfig {
         &self.shared.config
+    }
+}
+
+/// Sessions that a task does not keep alive.
+#[cfg(feature = "tower")]
+pub(crate) struct WeakSessions(std::sync::Weak<Shared>);
+
+#[cfg(feature = "tower")]
+impl WeakSessions {
+    pub(crate) fn upgrade(&self) -> Option<Sessions> {
+        let shared = self.0.upgrade()?;
+        Some(Sessions { shared })
     }
 }
 

@@ -242,6 +242,12 @@ pub trait SessionStore: Send + Sync + 'static {
     #[allow(clippy::missing_errors_doc, reason = "the trait's page lists them")]
     fn ping(&self) -> Result<(), Error>;
 
+    /// Returns how many sessions the store holds, if it knows that without reading them. Expired ones that
+    /// were not swept yet may be among them.
+    fn count(&self) -> Option<usize> {
+        None
+    }
+
     /// Returns whether calls may wait for a disk or a network.
     fn may_block(&self) -> bool {
         true
@@ -391,6 +397,10 @@ macro_rules! forward_to_pointee {
 
             fn ping(&self) -> Result<(), Error> {
                 (**self).ping()
+            }
+
+            fn count(&self) -> Option<usize> {
+                (**self).count()
             }
 
             fn may_block(&self) -> bool {

@@ -41,6 +41,9 @@ setters! {
     /// Sets whether browsers send the cookie over HTTPS only. `false` needs
     /// [`Environment::Development`].
     secure_cookies: bool => |on| on;
+    /// Sets whether the cookie outlives the browser, for every session. For a single one, use
+    /// [`Login::remember`](crate::Login::remember).
+    persistent_cookies: bool => |on| on;
     /// Sets whether browsers send the cookie with requests that another site starts.
     same_site: SameSite => |same_site| same_site;
     /// Sets the host whose subdomains get the cookie, too. By default only the host that set it does.

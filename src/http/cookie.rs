@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cookie::Cookie;
 
 use crate::config::SameSite;
@@ -42,7 +44,11 @@ impl Sessions {
     /// or a removal. Most requests need none. See the [module](crate::http).
     ///
     /// - A cookie has `HttpOnly` and `SameSite` always, and `Secure` unless the settings switch it off.
-    /// - It has neither `Max-Age` nor `Expires`: it ends with the browser.
+    /// - It has neither `Max-Age` nor `Expires`, and ends with the browser, unless the setting
+    ///   `persistent_cookies` or [`Login::remember`](crate::Login::remember) says otherwise. It then has
+    ///   the `Max-Age` of [`Outcome::max_age`].
+    /// - It is sent with a new secret only, never again with an old one: a late answer would otherwise
+    ///   undo a parallel login.
     /// - A removal has the attributes of the cookie that it removes, and `Max-Age=0`.
     /// - If two cookies opened sessions, the cookie is also removed under `/` without a domain.
     ///
@@ -73,16 +79,24 @@ impl Sessions {
         let configured = (config.path(), config.domain());
         let mut headers = Vec::new();
         if outcome.is_planted() && configured != ("/", None) {
-            headers.push(self.set_cookie(None, "/", None));
+            headers.push(self.set_cookie(None, REMOVE, "/", None));
         }
         if outcome.secret().is_some() || outcome.removes_cookie() || outcome.is_planted() {
-            headers.push(self.set_cookie(outcome.secret(), configured.0, configured.1));
+            let secret = outcome.secret();
+            let max_age = secret.map_or(REMOVE, |_| outcome.max_age());
+            headers.push(self.set_cookie(secret, max_age, configured.0, configured.1));
         }
         headers
     }
 
     /// Returns a header with a secret, or one that removes the cookie.
-    fn set_cookie(&self, secret: Option<&Secret>, path: &str, domain: Option<&str>) -> String {
+    fn set_cookie(
+        &self,
+        secret: Option<&Secret>,
+        max_age: Option<Duration>,
+        path: &str,
+        domain: Option<&str>,
+    ) -> String {
         let config = self.config();
         let value = secret.map(Secret::expose).unwrap_or_default();
         let mut cookie = Cookie::build((config.cookie_name(), value))
@@ -97,12 +111,16 @@ impl Sessions {
         if let Some(domain) = domain {
             cookie = cookie.domain(domain);
         }
-        if secret.is_none() {
-            cookie = cookie.max_age(cookie::time::Duration::ZERO);
+        if let Some(max_age) = max_age {
+            let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+            cookie = cookie.max_age(cookie::time::Duration::seconds(seconds));
         }
         cookie.to_string()
     }
 }
+
+/// The `Max-Age` that removes a cookie.
+const REMOVE: Option<Duration> = Some(Duration::ZERO);
 
 /// The number of different secrets of one request that are looked up.
 const MAX_SECRETS: usize = 4;

@@ -72,6 +72,7 @@ struct Rare {
     expected: Vec<(KString, Option<Box<[u8]>>)>,
     expected_version: Option<u64>,
     renew_to: Option<StoreKey>,
+    dont_prolong: bool,
     login: Option<Owner>,
 }
 
@@ -165,6 +166,14 @@ impl Change {
         self
     }
 
+    /// Keeps the last use and the deadline of the record. A login, and a change that begins a session,
+    /// count as a use even so.
+    #[must_use]
+    pub fn dont_prolong(mut self) -> Self {
+        self.rare().dont_prolong = true;
+        self
+    }
+
     /// Signs in a user. Without [`create`](Self::create) the change also has to
     /// [`renew`](Self::renew).
     #[must_use]
@@ -210,7 +219,7 @@ impl Change {
     /// expects has changed. On a conflict or an error the record stays as it was.
     ///
     /// The record has a new version afterwards. The change counts as a use if a use is
-    /// [due](Record::touch_due).
+    /// [due](Record::touch_due), unless it must not [prolong](Self::dont_prolong) the session.
     ///
     /// # Errors
     ///
@@ -241,6 +250,7 @@ impl Change {
                 record.owner = rare.login.clone().map(Box::new).or(record.owner.take());
                 record.use_now(&self.lifetime, now);
             }
+            Some(rare) if rare.dont_prolong => {}
             _ if record.touch_due(&self.lifetime, now).is_some() => {
                 record.use_now(&self.lifetime, now);
             }

@@ -39,7 +39,12 @@ impl Lifetime {
     }
 
     /// Returns the deadline of a session with this creation and last use.
-    fn deadline(&self, own: Option<Duration>, created: Timestamp, used: Timestamp) -> Timestamp {
+    pub(crate) fn deadline(
+        &self,
+        own: Option<Duration>,
+        created: Timestamp,
+        used: Timestamp,
+    ) -> Timestamp {
         let idle = used + own.unwrap_or(self.idle);
         match self.absolute {
             Some(absolute) => idle.min(created + absolute),
@@ -106,11 +111,12 @@ impl Record {
     }
 
     /// Returns this record with the later of its own use and that of the stored record. For a store
-    /// that replaces a record: a touch may have come between, which keeps the version.
+    /// that replaces a record: a touch may have come between, which keeps the version. A use more than
+    /// five minutes after `now` was written by a wrong clock, and is dropped.
     #[must_use]
-    pub fn with_later_use(&self, stored: &Self) -> Self {
+    pub fn with_later_use(&self, stored: &Self, now: Timestamp) -> Self {
         let mut record = self.clone();
-        if stored.last_used > self.last_used && stored.last_used <= self.last_used + TOLERANCE {
+        if stored.last_used > self.last_used && stored.last_used <= now + TOLERANCE {
             record.last_used = stored.last_used;
             record.deadline = stored.deadline;
         }
@@ -127,8 +133,14 @@ impl Record {
     /// Returns whether these timeouts end the session at `now`, also before its recorded deadline:
     /// tighter settings bind existing sessions.
     pub(crate) fn ends_under(&self, lifetime: &Lifetime, now: Timestamp) -> bool {
+        now >= self.deadline_under(lifetime, now)
+    }
+
+    /// Returns the recorded deadline, or an earlier one that these timeouts give.
+    pub(crate) fn deadline_under(&self, lifetime: &Lifetime, now: Timestamp) -> Timestamp {
         let (created, used) = (plausible(self.created, now), plausible(self.last_used, now));
-        now >= lifetime.deadline(self.idle_timeout(), created, used)
+        let deadline = lifetime.deadline(self.idle_timeout(), created, used);
+        deadline.min(self.deadline)
     }
 }
 

@@ -47,6 +47,8 @@ struct Sending {
     loaded: Option<Arc<Record>>,
     /// The secret of a session that begins or is renewed, with its key.
     secret: Option<(Secret, StoreKey)>,
+    /// How long the browser keeps the cookie with the secret.
+    max_age: Option<Duration>,
     begins: bool,
     /// A transaction queues by itself, and may have the turn already.
     queues: bool,
@@ -228,7 +230,7 @@ impl State {
                 return self.merge(key, shared).map(Step::Send);
             }
             Base::Loaded(key, record) => {
-                if record.touch_due(&shared.lifetime(), shared.now()).is_some() {
+                if self.touch_due(record, shared).is_some() {
                     let step = Step::Touch(*key, record.clone());
                     self.unload();
                     return Ok(step);
@@ -272,6 +274,9 @@ impl State {
     /// Takes the pending operations, the login and the expectations of a transaction as a change.
     fn change(&mut self, shared: &Shared) -> Change {
         let mut change = shared.change();
+        if !self.prolongs {
+            change = change.dont_prolong();
+        }
         if let Some(owner) = &self.login {
             change = change.with_owner((**owner).clone());
         }
@@ -291,6 +296,8 @@ impl State {
         let secret = Secret::generate(None)?;
         let key = secret.store_key();
         let id = self.new_id.unwrap_or_else(SessionId::generate);
+        let now = shared.now();
+        let max_age = shared.cookie_age(self.login.as_deref(), now, now);
         let change = self.change(shared).create(id);
         self.rebase_on(Base::Committing(Credential::None));
         Ok(Sending {
@@ -299,6 +306,7 @@ impl State {
             change,
             loaded: None,
             secret: Some((secret, key)),
+            max_age,
             begins: true,
             queues: false,
         })
@@ -322,12 +330,17 @@ impl State {
             return Err(committing());
         };
         change.loaded = loaded.version();
+        let max_age = secret.as_ref().and_then(|_| {
+            let owner = self.login.as_deref().or_else(|| loaded.owner());
+            shared.cookie_age(owner, loaded.created(), shared.now())
+        });
         Ok(Sending {
             key,
             id: loaded.id(),
             change,
             loaded: Some(loaded),
             secret,
+            max_age,
             begins: false,
             queues: self.transaction.is_none(),
         })
@@ -358,7 +371,7 @@ impl State {
                 } else if secret.is_some() {
                     shared.tally.renewed(id);
                 }
-                let outcome = Outcome::with_secret(status, secret);
+                let outcome = Outcome::with_secret(status, secret, sending.max_age);
                 Ok(Attempt::Done(self.noted(outcome)))
             }
             Ok(Committed::Gone) => {

@@ -465,7 +465,7 @@ fn take_now(
         let now = shared.now();
         let mut after = record.without(key);
         // Like any other change it counts as a use, and keeps no older one than the store has.
-        if let Some(touch) = record.touch_due(&shared.lifetime(), now) {
+        if let Some(touch) = state.touch_due(&record, shared) {
             after.touch(&touch);
         }
         let swap = Swap::Replace {

@@ -53,6 +53,32 @@ impl Login {
         self.0.idle_timeout = Some(idle);
         self
     }
+
+    /// Makes the cookie outlive the browser, for "remember me". The setting `persistent_cookies` does so
+    /// for every session.
+    ///
+    /// - The cookie has a `Max-Age`: what is left of the absolute timeout, at most 400 days.
+    /// - The timeouts of the server decide: with an idle timeout of 30 minutes, the visitor has to sign
+    ///   in after half an hour without use. Set a [`timeout`](Self::timeout) with it.
+    /// - It is kept by a renewal and by a second login of the user.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use liquid_session::Login;
+    /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};
+    /// # let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    /// let days = |n: u64| Duration::from_secs(n * 24 * 60 * 60);
+    /// let session = sessions.open(None);
+    /// session.login(Login::new("ann").remember().timeout(days(90)))?;
+    /// let outcome = session.commit()?;
+    /// assert_eq!(outcome.max_age(), Some(days(400)), "there is no absolute timeout");
+    /// # Ok::<(), liquid_session::Error>(())
+    /// ```
+    #[must_use]
+    pub fn remember(mut self) -> Self {
+        self.0.persistent = true;
+        self
+    }
 }
 
 impl<U: Into<String>> From<U> for Login {
@@ -138,7 +164,8 @@ impl Session {
     ///
     /// - The data of an anonymous visitor stay. The data of another user are removed first, also of one
     ///   whom this request signed in before.
-    /// - A second login of the user keeps the session's idle timeout, unless it sets another one.
+    /// - A second login of the user keeps the session's idle timeout and its label, unless it sets
+    ///   others, and its persistent cookie.
     /// - Parallel requests that had loaded the session before the login commit nothing: their status is
     ///   [`Gone`](crate::Status::Gone).
     ///

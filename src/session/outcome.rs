@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::secret::Secret;
 
 /// The result of a [commit](super::Session::commit), and what it means for the cookie.
@@ -20,6 +22,7 @@ use crate::secret::Secret;
 pub struct Outcome {
     pub(super) status: Status,
     pub(super) secret: Option<Secret>,
+    pub(super) max_age: Option<Duration>,
     pub(super) removes_cookie: bool,
     pub(super) planted: bool,
 }
@@ -45,14 +48,20 @@ impl Outcome {
         Self {
             status,
             secret: None,
+            max_age: None,
             removes_cookie: false,
             planted: false,
         }
     }
 
     /// Creates an outcome that sends the cookie of a new or renewed session.
-    pub(super) fn with_secret(status: Status, secret: Option<Secret>) -> Self {
+    pub(super) fn with_secret(
+        status: Status,
+        secret: Option<Secret>,
+        max_age: Option<Duration>,
+    ) -> Self {
         Self {
+            max_age: max_age.filter(|_| secret.is_some()),
             secret,
             ..Self::new(status)
         }
@@ -66,6 +75,12 @@ impl Outcome {
     /// Returns the secret to put into the cookie, if the session is new or was renewed.
     pub fn secret(&self) -> Option<&Secret> {
         self.secret.as_ref()
+    }
+
+    /// Returns how long the browser keeps the cookie with the secret: the `Max-Age` of a persistent
+    /// cookie, at most 400 days. `None` if the cookie ends with the browser, or if none is sent.
+    pub fn max_age(&self) -> Option<Duration> {
+        self.max_age
     }
 
     /// Returns whether to remove the cookie, because this request ended the session.

@@ -1,16 +1,20 @@
 //! The parts that all sessions of an application share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::queue::Queues;
 use crate::clock::{Clock, Timestamp};
 use crate::config::SessionConfig;
 use crate::error::{Error, ErrorKind};
 use crate::observe::{self, Tally, count};
-use crate::record::{Change, Lifetime};
+use crate::record::{Change, Lifetime, Owner};
 use crate::secret::StoreKey;
 use crate::store::users;
 use crate::store::{Revoke, SessionInfo, SessionStore};
+
+/// Browsers keep no cookie longer (RFC 6265bis, 5.5).
+const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn SessionStore>,
@@ -39,6 +43,23 @@ impl Shared {
 
     pub(super) fn change(&self) -> Change {
         Change::new(self.config.limits(), self.lifetime())
+    }
+
+    /// Returns how long browsers keep the cookie of a session; `None` if until they are closed.
+    pub(super) fn cookie_age(
+        &self,
+        owner: Option<&Owner>,
+        created: Timestamp,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let wanted =
+            self.config.persistent_cookies() || owner.is_some_and(|owner| owner.persistent);
+        let left = match self.config.absolute_timeout() {
+            Some(absolute) => (created.min(now) + absolute) - now,
+            None => MAX_COOKIE_AGE,
+        };
+        // Whole seconds; zero would remove the cookie.
+        wanted.then(|| left.clamp(Duration::from_secs(1), MAX_COOKIE_AGE))
     }
 
     /// Ends sessions of a user; see [`users::revoke`].

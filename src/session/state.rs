@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) pending: Pending,
     pub(super) renew: bool,
     pub(super) login: Option<Box<Owner>>,
+    /// Whether the request counts as a use.
+    pub(super) prolongs: bool,
     /// The key by which this request last met the session, or tried to. Boxed, like other rare parts,
     /// to keep a request small.
     pub(super) last_key: Option<Box<StoreKey>>,
@@ -183,6 +185,7 @@ impl State {
             pending: Pending::default(),
             renew: false,
             login: None,
+            prolongs: true,
             settled: 0,
             ended: false,
             accessed: false,
@@ -381,7 +384,7 @@ impl State {
     /// Whether the end of the request will ask the store.
     #[cfg(feature = "tower")]
     pub(super) fn needs_store(&self, shared: &Shared) -> bool {
-        let due = |record: &Record| record.touch_due(&shared.lifetime(), shared.now()).is_some();
+        let due = |record: &Record| self.touch_due(record, shared).is_some();
         self.has_changes()
             || self.transaction.is_some()
             || self.obstacle().is_some()

@@ -347,7 +347,7 @@ impl SessionStore for MemoryStore {
         }
         match swap {
             Swap::Replace { after, .. } => {
-                let after = after.with_later_use(record);
+                let after = after.with_later_use(record, now);
                 if record.user() != after.user() {
                     self.reindex(record, &after, *key);
                 }
@@ -356,7 +356,7 @@ impl SessionStore for MemoryStore {
                 self.expires_at(*deadline);
             }
             Swap::Move { after, forward, .. } => {
-                let after = after.with_later_use(record);
+                let after = after.with_later_use(record, now);
                 self.relocate(&mut shard, key, after, forward);
             }
             _ => {
@@ -461,6 +461,10 @@ impl SessionStore for MemoryStore {
 
     fn ping(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn count(&self) -> Option<usize> {
+        Some(self.len())
     }
 
     fn may_block(&self) -> bool {

@@ -245,4 +245,8 @@ impl SessionStore for RedbStore {
     fn ping(&self) -> Result<(), Error> {
         self.writer.call(|_| Ok(()))
     }
+
+    fn count(&self) -> Option<usize> {
+        self.read(tables::count).ok()
+    }
 }

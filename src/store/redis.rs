@@ -332,7 +332,7 @@ impl Inner {
             call.arg(time_to_live(forward.until, now));
         }
         let later = after.filter(|after| current.last_used() > after.last_used());
-        let later = later.map(|after| after.with_later_use(current));
+        let later = later.map(|after| after.with_later_use(current, now));
         match later.as_ref().or(after) {
             Some(after) => {
                 call.arg(after.to_bytes());

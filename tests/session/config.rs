@@ -19,7 +19,7 @@ fn refused(text: &str, words: &[&str]) {
 fn every_setting_reads_into_its_getter() {
     let config = json(
         r#"{"enabled": false, "timeout_minutes": 2, "absolute_timeout_minutes": 3,
-            "secure_cookies": true, "same_site": "Strict", "domain": "shop.example.com",
+            "secure_cookies": true, "persistent_cookies": true, "same_site": "Strict", "domain": "shop.example.com",
             "path": "/shop", "cookie_name": "__Secure-cart", "environment": "development",
             "trusted_proxies": ["10.0.0.0/8", "::1"], "max_bytes": 5, "max_keys": 6,
             "sensitive_data": "deny"}"#,
@@ -29,6 +29,7 @@ fn every_setting_reads_into_its_getter() {
     assert_eq!(config.timeout().as_secs(), 120);
     assert_eq!(config.absolute_timeout().unwrap().as_secs(), 180);
     assert!(config.secure_cookies());
+    assert!(config.persistent_cookies());
     assert_eq!(config.same_site(), SameSite::Strict);
     assert_eq!(config.domain(), Some("shop.example.com"));
     assert_eq!(config.path(), "/shop");

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{
-    Database, ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction,
+    Database, ReadTransaction, ReadableTable, ReadableTableMetadata as _, Table, TableDefinition,
+    TableError, WriteTransaction,
 };
 
 use crate::clock::Timestamp;
@@ -306,11 +307,11 @@ impl<'t> Tables<'t> {
                 self.wrote(Written::Durably);
             }
             (Some(after), Some(forward)) => {
-                let after = after.with_later_use(row.record()?);
+                let after = after.with_later_use(row.record()?, now);
                 self.relocate(key, row, &after, forward)?;
             }
             (Some(after), None) => {
-                let after = after.with_later_use(row.record()?);
+                let after = after.with_later_use(row.record()?, now);
                 self.update(key, &row, &after, Written::Durably)?;
             }
         }
@@ -546,4 +547,9 @@ pub(super) fn scan(
         }
     }
     Ok(())
+}
+
+pub(super) fn count(read: &ReadTransaction) -> Result<usize, Fault> {
+    let count = read.open_table(RECORDS)?.len()?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }

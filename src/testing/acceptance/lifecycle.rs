@@ -164,6 +164,81 @@ fn a_use_within_the_interval_is_not_recorded(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
+/// spring-session#944: a page that polls keeps no session alive.
+fn what_must_not_prolong_moves_neither_use_nor_deadline(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let (cookie, _) = bench.sign_in("u1")?;
+    let begun = bench.record(&cookie)?;
+    for minute in 1..60 {
+        bench.clock.advance(MINUTE);
+        let poll = bench.open(&cookie);
+        poll.dont_prolong();
+        poll.get("a")?;
+        if minute % 2 == 0 {
+            poll.set("polls", minute)?;
+        }
+        let _ = poll.commit()?;
+        assert_eq!(poll.take("nothing")?, None);
+        let record = bench.record(&cookie)?;
+        assert_eq!(record.last_used(), begun.last_used());
+        assert_eq!(record.deadline(), begun.deadline());
+    }
+    bench.expect(&cookie, &[("polls", 58)])?;
+    // What is taken and what is renewed is stored, too.
+    let poll = bench.open(&cookie);
+    poll.dont_prolong();
+    assert_eq!(poll.take("polls")?, Some(58.into()));
+    poll.renew()?;
+    let cookie = self::cookie(&poll.commit()?)?;
+    assert_eq!(bench.record(&cookie)?.deadline(), begun.deadline());
+    bench.clock.advance(MINUTE - MILLI);
+    assert!(bench.find(&cookie)?.is_some());
+    assert_eq!(bench.list("u1")?.len(), 1);
+    bench.clock.advance(MILLI);
+    assert!(bench.find(&cookie)?.is_none());
+    assert_eq!(bench.list("u1")?, []);
+    Ok(())
+}
+
+/// A use that comes between the load and the commit stays.
+fn what_must_not_prolong_keeps_the_use_of_another_request(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let cookie = bench.begin(&[("a", 1)])?;
+    bench.clock.advance(30 * MINUTE);
+    let poll = bench.open(&cookie);
+    poll.dont_prolong();
+    poll.set("polls", 1)?;
+    bench.touch(&cookie)?;
+    let used = bench.record(&cookie)?;
+    assert_eq!(used.deadline(), bench.now() + HOUR);
+    let _ = poll.commit()?;
+    assert_eq!(bench.record(&cookie)?.deadline(), used.deadline());
+    bench.expect(&cookie, &[("a", 1), ("polls", 1)])
+}
+
+fn a_persistent_cookie_stays_one_through_changes_and_renewals(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::with(fresh, |config| config.absolute_timeout_minutes(100))?;
+    let session = bench.sessions.open(None);
+    session.login(Login::new("u1").remember())?;
+    let outcome = session.commit()?;
+    assert_eq!(outcome.max_age(), Some(100 * MINUTE));
+    let first = cookie(&outcome)?;
+    assert!(bench.record(&first)?.is_persistent());
+    bench.clock.advance(50 * MINUTE);
+    let session = bench.open(&first);
+    session.set("a", 1)?;
+    assert_eq!(session.commit()?.max_age(), None, "no new secret, no cookie");
+    bench.clock.advance(20 * MINUTE);
+    bench.touch(&first)?;
+    assert!(bench.record(&first)?.is_persistent());
+    let session = bench.open(&first);
+    session.renew()?;
+    let outcome = session.commit()?;
+    assert_eq!(outcome.max_age(), Some(30 * MINUTE));
+    assert!(bench.record(&cookie(&outcome)?)?.is_persistent());
+    Ok(())
+}
+
 /// connect-redis#285: a touch that writes the record back undoes what was written since.
 fn a_touch_writes_no_data(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;

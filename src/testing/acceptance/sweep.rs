@@ -51,6 +51,33 @@ fn it_removes_no_more_than_asked(fresh: Fresh<'_>) -> Checked {
     Ok(())
 }
 
+/// Of a store that counts. Forwards are no sessions.
+fn a_count_is_what_the_store_holds(fresh: Fresh<'_>) -> Checked {
+    let bench = Bench::new(fresh)?;
+    let expect = |count: usize| {
+        let counted = bench.store.count();
+        assert_eq!(counted.unwrap_or(count), count);
+    };
+    expect(0);
+    let renewed = bench.begin(&[("a", 1)])?;
+    bench.sign_in("u1")?;
+    let ended = bench.begin(&[("a", 1)])?;
+    expect(3);
+    let session = bench.open(&renewed);
+    session.renew()?;
+    session.set("b", 1)?;
+    let _ = session.commit()?;
+    expect(3);
+    bench.open(&ended).logout()?;
+    expect(2);
+    bench.clock.advance(HOUR);
+    while bench.sessions.sweep(10)? > 0 {}
+    if !bench.store.expires_by_itself() {
+        expect(0);
+    }
+    Ok(())
+}
+
 fn it_asks_for_nothing_and_removes_nothing(fresh: Fresh<'_>) -> Checked {
     let bench = Bench::new(fresh)?;
     bench.begin(&[("a", 1)])?;
