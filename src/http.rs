@@ -63,9 +63,10 @@
 //!    cookies are sent with any status.
 //! 4. **A request that is given up commits nothing.** If the visitor disconnects or a timeout drops the
 //!    future before the commit has begun, the changes are dropped.
-//! 5. **If the commit fails, the answer is an empty 500.** The [`Error`](crate::Error) is in the
-//!    response's extensions, and with the feature `tracing` in the log. A damaged session is ended, so
-//!    the visitor's next request works.
+//! 5. **If the commit fails, the answer is an empty 500**, or 503 with `Retry-After` if the store can't
+//!    be reached or is full. The [`Error`](crate::Error) is in the response's extensions, and with the
+//!    feature `tracing` in the log. A damaged session is ended, so the visitor's next request works. With
+//!    the feature `axum`, an `Error` that a handler returns is the same answer.
 //! 6. **No shared cache stores an answer with the cookie.** It gets `Cache-Control: no-store`, unless
 //!    the handler said `private` or `no-store` without qualification. Headers that overrule it, such as
 //!    `CDN-Cache-Control`, are removed. An answer that depended on the session gets `Vary: Cookie`.
@@ -105,6 +106,8 @@
 )]
 
 #[cfg(feature = "tower")]
+mod answer;
+#[cfg(feature = "tower")]
 mod body;
 mod cookie;
 
@@ -116,6 +119,8 @@ mod layer;
 mod run;
 #[cfg(feature = "tower")]
 mod scheme;
+#[cfg(feature = "tower")]
+mod sweep;
 
 #[cfg(feature = "tower")]
 pub use body::SessionBody;

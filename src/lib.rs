@@ -47,7 +47,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `cookie` | reading `Cookie` headers and writing `Set-Cookie` headers, for any web framework |
-//! | `tower` | [`SessionLayer`](http::SessionLayer), and [waiting for the store in handlers](crate::guide::http#waiting-for-the-store) |
+//! | `tower` | [`SessionLayer`](http::SessionLayer), [waiting for the store in handlers](crate::guide::http#waiting-for-the-store), and [a task that sweeps](Sessions::sweep_every) |
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `redb` | [`RedbStore`](store::RedbStore): sessions in one file |
 //! | `postgres`, `postgres-tls` | [`PostgresStore`](store::PostgresStore): sessions in a PostgreSQL database, and over TLS |

@@ -140,7 +140,8 @@ observed! {
     refused
     /// Secrets that open no session: expired, ended, or never issued. The store can't distinguish these.
     unknown_secrets {
-        unknown_secret() += 1 => WARN, "a secret was presented that opens no session";
+        // Not a warning: a browser may present a dead cookie with every request.
+        unknown_secret() += 1 => DEBUG, "a secret was presented that opens no session";
     }
     /// Sessions that belong to another user than the one that [`only_for`](crate::Session::only_for)
     /// named.
@@ -168,6 +169,10 @@ observed! {
     /// `Session::load`, `Session::run` or `Session::render_page` there.
     blocking_calls {
         blocked() += 1 => WARN, "a handler blocks its async thread on the session store: await `load`, `run` or `render_page`";
+    }
+    /// Requests over plain HTTP in `production`, which have no session.
+    plain_http {
+        plain_http(reason: &'static str) += 1 => WARN, "a request over plain HTTP has no session";
     }
     /// Expired sessions that [`sweep`](crate::Sessions::sweep) removed.
     swept {
@@ -238,6 +243,7 @@ macro_rules! fields {
 fields! {
     SessionId => |id| tracing::field::display(id);
     Option<SessionId> => |id| id.map(tracing::field::display);
+    &'static str => |text| text;
     Option<&str> => |text| text.map(|text| Shown(text).to_string());
     Kind => |kind| tracing::field::display(kind);
     usize => |count| count;

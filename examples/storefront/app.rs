@@ -75,7 +75,7 @@ impl Shop {
             .route("/healthz", get(async || "ok"))
             // The layer knows the proxies of `trusted_proxies` by the address of the peer.
             .into_make_service_with_connect_info::<SocketAddr>();
-        let sweeping = tokio::spawn(sweep(self.sessions));
+        let sweeping = tokio::spawn(self.sessions.sweep_every(Duration::from_secs(60)));
         let served = axum::serve(listener, app).with_graceful_shutdown(stop);
         let served = served.await;
         sweeping.abort();
@@ -212,19 +212,6 @@ fn has_cookie(headers: &HeaderMap, name: &str) -> bool {
         .filter_map(|header| header.to_str().ok())
         .flat_map(|header| header.split("; "))
         .any(|cookie| cookie.split_once('=').is_some_and(|(own, _)| own == name))
-}
-
-/// Removes expired sessions, every minute.
-async fn sweep(sessions: Sessions) {
-    let mut minute = tokio::time::interval(Duration::from_secs(60));
-    loop {
-        minute.tick().await;
-        let sessions = sessions.clone();
-        let swept = tokio::task::spawn_blocking(move || sessions.sweep(10_000)).await;
-        if let Ok(Err(error)) = swept {
-            log(&error);
-        }
-    }
 }
 
 /// What went wrong, for the log; visitors learn no more than that something did.

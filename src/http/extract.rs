@@ -1,10 +1,15 @@
 use std::fmt;
 
-use axum::extract::FromRequestParts;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
+use super::answer::opaque;
+use crate::error::Error;
 use crate::session::Session;
 
 /// Extracts the session that [`SessionLayer`](super::SessionLayer) opened for the request.
@@ -42,6 +47,40 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingSessionLayer> {
         let session = parts.extensions.get::<Session>();
         session.cloned().ok_or(MissingSessionLayer(()))
+    }
+}
+
+/// Extracts the session of a request that may have none: `None` on a route without
+/// [`SessionLayer`](super::SessionLayer), and for a [disabled](Session::is_enabled) session.
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        let session = parts.extensions.get::<Session>();
+        Ok(session.filter(|session| session.is_enabled()).cloned())
+    }
+}
+
+/// Makes an error the answer of a handler: an empty 500, or 503 with `Retry-After` if the store can't be
+/// reached or is full. The error is in the response's extensions, for a middleware that writes a page or a
+/// log line; the visitor sees nothing of it.
+///
+/// ```
+/// use axum::response::IntoResponse as _;
+/// use liquid_session::{Error, ErrorKind, Session};
+///
+/// async fn visits(session: Session) -> Result<String, Error> {
+///     Ok(format!("visit {}", session.increment("visits", 1)?))
+/// }
+///
+/// let response = Error::new(ErrorKind::Unavailable, "the session store can't be reached").into_response();
+/// assert_eq!(response.status(), 503);
+/// assert_eq!(response.headers()["retry-after"], "5");
+/// assert!(response.extensions().get::<Error>().is_some());
+/// ```
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        opaque(self, Body::empty())
     }
 }
 

@@ -1,17 +1,20 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::answer::opaque;
 use super::body::SessionBody;
 use super::scheme::{self, split_unquoted};
 use crate::error::{Error, ErrorKind};
-use crate::observe;
+use crate::observe::{self, count};
 use crate::session::{Answer, Finished, Session};
 use crate::sessions::Sessions;
 
@@ -50,6 +53,8 @@ use crate::sessions::Sessions;
 pub struct SessionLayer {
     sessions: Sessions,
     https: bool,
+    /// The reasons for which a request had no session, one bit each, that the log has been told.
+    reported: Arc<AtomicU8>,
 }
 
 impl SessionLayer {
@@ -58,6 +63,7 @@ impl SessionLayer {
         Self {
             sessions,
             https: false,
+            reported: Arc::default(),
         }
     }
 
@@ -97,13 +103,17 @@ struct Opened(Sessions);
 impl<S> SessionService<S> {
     fn open<B>(&self, request: &Request<B>) -> Session {
         let sessions = &self.layer.sessions;
-        if scheme::admits(sessions.config(), self.layer.https, request) {
-            sessions.open_from_headers(request.headers().get_all(COOKIE))
+        let Some(cause) = scheme::refusal(sessions.config(), self.layer.https, request) else {
+            return sessions.open_from_headers(request.headers().get_all(COOKIE));
+        };
+        let bit = 1 << cause as u8;
+        let told = self.layer.reported.fetch_or(bit, Ordering::Relaxed) & bit != 0;
+        if told {
+            count(&sessions.tally().plain_http, 1);
         } else {
-            Session::disabled(
-                "plain HTTP has none in production: serve over HTTPS, name the proxy that ends TLS in `trusted_proxies`, or set `environment: development` on your own machine",
-            )
+            sessions.tally().plain_http(cause.reason());
         }
+        Session::disabled(cause.reason())
     }
 }
 
@@ -178,7 +188,7 @@ async fn finish<B>(
     };
     let Finished { cookie, error } = session.finish_awaited(answer).await;
     if let Some(error) = error {
-        *response = opaque(error);
+        *response = opaque(error, SessionBody::empty());
     }
     for cookie in cookie
         .iter()
@@ -194,7 +204,8 @@ async fn finish<B>(
             // Not reached: the settings allow only what fits a header.
             Err(cause) => {
                 let problem = "the session cookie does not fit a header";
-                *response = opaque(Error::with_source(ErrorKind::Config, problem, cause));
+                let error = Error::with_source(ErrorKind::Config, problem, cause);
+                *response = opaque(error, SessionBody::empty());
                 return;
             }
         }
@@ -202,13 +213,6 @@ async fn finish<B>(
     if session.is_accessed() {
         vary_by_cookie(response.headers_mut());
     }
-}
-
-fn opaque<B>(error: Error) -> Response<SessionBody<B>> {
-    let mut response = Response::new(SessionBody::empty());
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response.extensions_mut().insert(error);
-    response
 }
 
 /// Makes sure that no shared cache stores a response with a session cookie (RFC 9111, 5.2.2).

@@ -19,12 +19,56 @@ pub struct PeerAddr(pub IpAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls;
 
-/// Returns whether a request may have a session.
-pub(super) fn admits<B>(config: &SessionConfig, https: bool, request: &Request<B>) -> bool {
-    https
+/// Why a request counts as one over plain HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlainHttp {
+    /// The visitor came without HTTPS, or through a proxy that is not trusted.
+    Visitor,
+    /// Proxies are trusted, but nothing says who has opened the connection.
+    UnknownPeer,
+    /// A trusted proxy does not say how the visitor came.
+    SilentProxy,
+}
+
+impl PlainHttp {
+    /// What the error of a write and the log say.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Visitor => {
+                "plain HTTP has none in production: serve over HTTPS, name the proxy that ends TLS in `trusted_proxies`, or set `environment: development` on your own machine"
+            }
+            Self::UnknownPeer => {
+                "plain HTTP has none in production, and `trusted_proxies` can't be applied, because the address of the connection is not known: serve with `into_make_service_with_connect_info::<SocketAddr>()`, or put a `PeerAddr` into the extensions of the request"
+            }
+            Self::SilentProxy => {
+                "plain HTTP has none in production, and the trusted proxy does not say how the visitor came: let it send `X-Forwarded-Proto`"
+            }
+        }
+    }
+}
+
+/// Returns why a request may have no session; `None` if it may have one.
+pub(super) fn refusal<B>(
+    config: &SessionConfig,
+    https: bool,
+    request: &Request<B>,
+) -> Option<PlainHttp> {
+    if https
+        || !config.is_enabled()
         || config.environment() == Environment::Development
         || request.extensions().get::<Tls>().is_some()
-        || peer(request).is_some_and(|peer| config.trusts(peer)) && proxy_says_https(request)
+    {
+        return None;
+    }
+    match peer(request) {
+        Some(peer) if config.trusts(peer) => match proxy_says_https(request) {
+            Some(true) => None,
+            Some(false) => Some(PlainHttp::Visitor),
+            None => Some(PlainHttp::SilentProxy),
+        },
+        None if config.trusts_any() => Some(PlainHttp::UnknownPeer),
+        _ => Some(PlainHttp::Visitor),
+    }
 }
 
 fn peer<B>(request: &Request<B>) -> Option<IpAddr> {
@@ -41,15 +85,16 @@ fn peer<B>(request: &Request<B>) -> Option<IpAddr> {
     None
 }
 
-/// Returns whether the headers of a proxy say HTTPS. Proxies append to these headers, or ignore one of
+/// Returns whether the headers of a proxy, or the URI, say HTTPS; `None` if they say nothing. Proxies append to these headers, or ignore one of
 /// them, so the visitor may have written parts of them: every scheme in them must be HTTPS.
-fn proxy_says_https<B>(request: &Request<B>) -> bool {
+fn proxy_says_https<B>(request: &Request<B>) -> Option<bool> {
     let claims = x_forwarded_proto(request.headers()).chain(forwarded(request.headers()));
     let mut https = None;
     for claim in claims {
         https = Some(https.unwrap_or(true) && claim);
     }
-    https.unwrap_or_else(|| request.uri().scheme_str() == Some("https"))
+    // `http` in a URI says nothing: it is the scheme of the connection to this server.
+    https.or_else(|| (request.uri().scheme_str() == Some("https")).then_some(true))
 }
 
 fn is_https(scheme: &str) -> bool {
@@ -116,7 +161,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        proxy_says_https(&request.body(()).unwrap())
+        proxy_says_https(&request.body(()).unwrap()) == Some(true)
     }
 
     #[test]

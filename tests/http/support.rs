@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::ThreadId;
 
 use axum::Router;
 use axum::body::Body;
@@ -20,6 +21,7 @@ use liquid_session::store::{
     StoreFuture, StoreKey, Swap, Swapped, Touch,
 };
 use liquid_session::{Error, ErrorKind, Session, Sessions};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tower::ServiceExt as _;
@@ -34,6 +36,7 @@ pub(crate) struct Watched {
     inner: Arc<MemoryStore>,
     calls: Arc<AtomicUsize>,
     down: Arc<AtomicBool>,
+    swept_on: Arc<Mutex<Option<ThreadId>>>,
     blocks: bool,
     awaited: bool,
 }
@@ -44,6 +47,7 @@ impl Watched {
             inner: Arc::new(MemoryStore::new()),
             calls: Arc::default(),
             down: Arc::default(),
+            swept_on: Arc::default(),
             blocks: false,
             awaited: false,
         }
@@ -61,6 +65,11 @@ impl Watched {
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The thread of the last sweep.
+    pub(crate) fn swept_on(&self) -> Option<ThreadId> {
+        *self.swept_on.lock()
     }
 
     pub(crate) fn set_down(&self, down: bool) {
@@ -118,6 +127,7 @@ impl SessionStore for Watched {
     }
 
     fn sweep(&self, now: Timestamp, max: usize) -> Result<usize, Error> {
+        *self.swept_on.lock() = Some(std::thread::current().id());
         self.reach()?.sweep(now, max)
     }
 

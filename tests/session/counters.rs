@@ -267,12 +267,27 @@ fn each_step_moves_its_counters_and_no_other() {
         });
     }
 
+    #[cfg(feature = "tower")]
+    bench.step(&[("plain_http", 2)], |sessions| {
+        use liquid_session::http::SessionLayer;
+        use tower::{Service as _, service_fn};
+        use tower_layer::Layer as _;
+        let page = service_fn(async |_: http::Request<()>| Ok::<_, Error>(http::Response::new(())));
+        let mut site = SessionLayer::new(sessions.clone()).layer(page);
+        for _ in 0..2 {
+            drop(site.call(http::Request::new(())));
+        }
+    });
+
     let mut all: BTreeSet<_> = bench.read().into_keys().collect();
-    if !cfg!(feature = "tower") {
-        all.remove("blocking_calls");
-    }
-    if !cfg!(feature = "cookie") {
-        all.remove("planted");
+    for (counter, there) in [
+        ("planted", cfg!(feature = "cookie")),
+        ("blocking_calls", cfg!(feature = "tower")),
+        ("plain_http", cfg!(feature = "tower")),
+    ] {
+        if !there {
+            all.remove(counter);
+        }
     }
     assert_eq!(bench.moved, all, "a counter that no step moves");
 }

@@ -276,6 +276,20 @@ fn damage() {
     assert_eq!(sessions.revoke("alice", Revoke::All).unwrap(), 1);
 }
 
+/// A request over plain HTTP, as a server behind the layer gets it.
+#[cfg(feature = "tower")]
+fn plain_http() {
+    use liquid_session::http::SessionLayer;
+    use tower::{Service as _, service_fn};
+    use tower_layer::Layer as _;
+    let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    let page = service_fn(async |_: http::Request<()>| Ok::<_, Error>(http::Response::new(())));
+    let mut site = SessionLayer::new(sessions).layer(page);
+    for _ in 0..2 {
+        drop(site.call(http::Request::new(())));
+    }
+}
+
 #[test]
 fn the_guide_lists_what_is_emitted() {
     let emitted = Emitted::default();
@@ -290,8 +304,20 @@ fn the_guide_lists_what_is_emitted() {
         drive_all(&sessions, &clock);
         fail();
         damage();
+        #[cfg(feature = "tower")]
+        plain_http();
     });
-    assert_eq!(emitted.summary(), documented());
+    let mut documented = documented();
+    let plain_http = "a request over plain HTTP has no session";
+    if !cfg!(feature = "tower") {
+        documented.remove(&("WARN".to_owned(), plain_http.to_owned()));
+    }
+    assert_eq!(emitted.summary(), documented);
+    let reasons = emitted.values(plain_http, "reason");
+    assert!(
+        reasons.len() <= 1,
+        "one event for each reason, not for each request"
+    );
 
     // A handle is a handle: the same one from the first event to the last.
     let created = emitted.values("session created", "session");
