@@ -21,6 +21,7 @@ mod awaited;
 mod given_up;
 mod handlers;
 mod layer;
+mod orders;
 mod production;
 mod races;
 mod security;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,7 +18,7 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use liquid_session::clock::{Clock as _, ManualClock};
 use liquid_session::http::{PeerAddr, SessionLayer};
-use liquid_session::store::{MemoryStore, SessionStore as _};
+use liquid_session::store::{MemoryStore, SessionStore};
 use liquid_session::{
     Error, ErrorKind, Login, ParserBuilderExt as _, Session, SessionConfig, Sessions,
 };
@@ -197,11 +197,11 @@ async fn a_cookie_is_never_sent_again() {
     assert_eq!(visitor.get("/get").await.body, "Some(Int(1))");
 }
 
-/// A page polls each second; the session ends as if it did not.
-#[tokio::test]
-async fn a_page_that_polls_does_not_prolong_the_session() {
+/// A page polls each second for two minutes; the session ends as if it did not.
+async fn polls_to_the_end(store: impl SessionStore) {
     let config = SessionConfig::builder().timeout_minutes(2).build().unwrap();
-    let (sessions, clock) = sessions(config);
+    let clock = ManualClock::new();
+    let sessions = Sessions::new(store, config).with_clock(clock.clone());
     let mut visitor = Visitor::of(&sessions, routes());
     visitor.get("/set").await;
     let begun = clock.now();
@@ -224,6 +224,52 @@ async fn a_page_that_polls_does_not_prolong_the_session() {
         clock.advance(Duration::from_secs(1));
     }
     assert_eq!(visitor.get("/get").await.body, "Some(Int(1))");
+}
+
+#[tokio::test]
+async fn a_page_that_polls_does_not_prolong_the_session() {
+    polls_to_the_end(MemoryStore::new()).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_page_that_polls_does_not_prolong_the_session_on_redis() {
+    polls_to_the_end(crate::redis_store::Served::new()).await;
+}
+
+/// By the clocks of this machine and of the server.
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_page_that_polls_ends_on_time_on_redis() {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let store = crate::redis_store::Served::new();
+    let sessions = Sessions::new(store, SessionConfig::default());
+    let mut begun = Vec::new();
+    for user in ["polls", "reads"] {
+        let session = sessions.open(None);
+        session.login(Login::new(user).timeout(TIMEOUT)).unwrap();
+        session.set("a", 1).unwrap();
+        begun.push(session.commit().unwrap().secret().unwrap().expose());
+    }
+    let [polls, reads] = [0, 1].map(|at| {
+        let mut visitor = Visitor::of(&sessions, routes());
+        visitor.cookie = Some(format!("__Host-sid={}", begun[at]));
+        visitor
+    });
+    let (mut polls, mut reads) = (polls, reads);
+    let start = Instant::now();
+    let mut last = Duration::ZERO;
+    while start.elapsed() < TIMEOUT + TIMEOUT / 2 {
+        let asked = start.elapsed();
+        if polls.get("/poll").await.body != "0" {
+            last = asked;
+            assert_eq!(polls.get("/poll_and_set").await.status, StatusCode::OK);
+            polls.cookie = Some(format!("__Host-sid={}", begun[0]));
+        }
+        assert_eq!(reads.get("/get").await.body, "Some(Int(1))");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!((TIMEOUT / 2..=TIMEOUT).contains(&last), "it ended after {last:?}");
 }
 
 #[tokio::test]

@@ -3,14 +3,18 @@
 //! With `SCREENSHOTS=folder`, pictures of it are left there; `docs/cart.png` is the one for the README.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use axum::routing::get;
 use axum::serve::Listener;
 use liquid_session::http::SessionLayer;
 use liquid_session::store::{MemoryStore, RedbStore};
-use liquid_session::{SessionConfig, Sessions};
+use liquid_session::{Session, SessionConfig, Sessions};
 use serde_json::Value as Json;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -30,6 +34,12 @@ struct Person<'d> {
 impl<'d> Person<'d> {
     fn on(driver: &'d Driver, site: String) -> Self {
         let browser = driver.browser();
+        Self { browser, site }
+    }
+
+    /// A browser that starts again with what it kept in this folder.
+    fn again(driver: &'d Driver, site: String, profile: &Path) -> Self {
+        let browser = driver.browser_of(profile);
         Self { browser, site }
     }
 
@@ -201,6 +211,144 @@ fn over_https_the_cookie_is_secure() {
     assert_eq!(cookie["expiry"], Json::Null);
     ann.go("/cart");
     assert_eq!(ann.text("#cart-size"), "1", "the cookie comes back");
+}
+
+/// The example on axum over HTTPS, with a page that waits.
+struct Remembering {
+    site: String,
+    /// The page that waits has loaded its session.
+    loaded: mpsc::Receiver<()>,
+    go_on: Arc<Notify>,
+    _runtime: Runtime,
+}
+
+impl Remembering {
+    fn start(config: SessionConfig) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(Tls::listen());
+        let site = format!(
+            "https://localhost:{}",
+            listener.local_addr().unwrap().port()
+        );
+        let go_on = Arc::new(Notify::new());
+        let wait = go_on.clone();
+        let (has_loaded, loaded) = mpsc::channel();
+        let late = async move |session: Session| {
+            session.get("visits")?;
+            let _ = has_loaded.send(());
+            wait.notified().await;
+            session.set("late", 1)
+        };
+        let sessions = Sessions::new(MemoryStore::new(), config);
+        let routes = crate::axum_example::site(sessions.clone())
+            .unwrap()
+            .route("/late", get(late))
+            .layer(SessionLayer::new(sessions).assume_https());
+        runtime.spawn(async move { axum::serve(listener, routes).await });
+        Self {
+            site,
+            loaded,
+            go_on,
+            _runtime: runtime,
+        }
+    }
+}
+
+fn persistent_cookies() -> SessionConfig {
+    let config = SessionConfig::builder().persistent_cookies(true);
+    config.build().unwrap()
+}
+
+#[test]
+fn a_persistent_cookie_survives_a_restart_of_the_browser() {
+    if !webdriver::is_there() {
+        return;
+    }
+    let driver = Driver::start();
+    for (config, remember, survives) in [
+        (SessionConfig::default(), false, false),
+        (SessionConfig::default(), true, true),
+        (persistent_cookies(), false, true),
+    ] {
+        let server = Remembering::start(config);
+        let profile = tempfile::tempdir().unwrap();
+        let mut ann = Person::again(&driver, server.site.clone(), profile.path());
+        ann.go("/");
+        ann.browser.fill("[name=name]", "ann");
+        if remember {
+            ann.browser.click("[name=remember]");
+        }
+        ann.follow("form button");
+        assert_eq!(ann.text("h1"), "Hello ann");
+        let cookie = ann.cookie().unwrap();
+        assert_eq!(cookie["name"], "__Host-sid");
+        assert_eq!(
+            (&cookie["secure"], &cookie["httpOnly"]),
+            (&true.into(), &true.into())
+        );
+        assert_eq!(
+            (&cookie["sameSite"], &cookie["path"]),
+            (&"Lax".into(), &"/".into())
+        );
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let left = cookie["expiry"].as_u64().map(|expiry| expiry - now);
+        let days = left.map(|left| (left + 3600) / (24 * 60 * 60));
+        assert_eq!(days, survives.then_some(400), "{cookie}");
+        drop(ann);
+
+        let mut ann = Person::again(&driver, server.site.clone(), profile.path());
+        ann.go("/");
+        let expected = if survives {
+            "Hello ann"
+        } else {
+            "Hello visitor"
+        };
+        assert_eq!(ann.text("h1"), expected, "remember: {remember}");
+        assert_eq!(ann.cookie().unwrap()["value"] == cookie["value"], survives);
+    }
+}
+
+/// A request that began before the login, and is answered after it.
+#[test]
+fn a_late_answer_undoes_no_login() {
+    if !webdriver::is_there() {
+        return;
+    }
+    let driver = Driver::start();
+    let server = Remembering::start(persistent_cookies());
+    let mut ann = Person::on(&driver, server.site.clone());
+    ann.go("/");
+    let answered = |ann: &Person<'_>, name: &str| {
+        let start = Instant::now();
+        loop {
+            let status = ann.browser.run(&format!("return window.{name}"));
+            if let Some(status) = status.as_u64() {
+                return status;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "{name} is not answered"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    ann.browser
+        .run("fetch('/late').then(answer => window.late = answer.status)");
+    server.loaded.recv_timeout(Duration::from_secs(30)).unwrap();
+    ann.browser.run(
+        "fetch('/sign-in', { method: 'POST', body: new URLSearchParams({ name: 'ann', remember: 'yes' }) })
+            .then(answer => window.login = answer.status)",
+    );
+    assert_eq!(answered(&ann, "login"), 200);
+    let signed_in = ann.secret();
+    server.go_on.notify_one();
+    assert_eq!(answered(&ann, "late"), 200);
+    assert_eq!(ann.secret(), signed_in, "no cookie came with it");
+    ann.go("/");
+    assert_eq!(ann.text("h1"), "Hello ann");
 }
 
 /// Nothing sticks out on a phone, whatever people type.

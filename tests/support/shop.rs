@@ -132,6 +132,10 @@ impl Answer {
 
 impl Visitor {
     pub(crate) fn of(server: &Server) -> Self {
+        Self::at(server.address)
+    }
+
+    pub(crate) fn at(address: SocketAddr) -> Self {
         Self {
             agent: ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -139,7 +143,7 @@ impl Visitor {
                 .timeout_global(Some(Duration::from_secs(120)))
                 .build()
                 .new_agent(),
-            address: server.address,
+            address,
             cookie: None,
         }
     }
@@ -165,6 +169,40 @@ impl Visitor {
             request = request.header("cookie", cookie);
         }
         self.receive(request.send_form(form.iter().copied()).unwrap())
+    }
+
+    /// Sends any request: method, path, headers and body.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let uri = format!("http://{}{path}", self.address);
+        let mut request = ureq::http::Request::builder().method(method).uri(uri);
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.to_owned()).unwrap();
+        self.receive(self.agent.run(request).unwrap())
+    }
+
+    /// Status and headers alone, of an answer whose body is no text.
+    pub(crate) fn head_of(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, ureq::http::HeaderMap) {
+        let mut request = self.agent.get(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.call().unwrap();
+        (response.status().as_u16(), response.headers().clone())
     }
 
     /// Sends a form, and goes where the answer leads.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -72,6 +73,13 @@ impl Driver {
     /// A browser with an empty profile.
     pub(crate) fn browser(&self) -> Browser<'_> {
         let profile = tempfile::tempdir().unwrap();
+        let mut browser = self.browser_of(profile.path());
+        browser.profile = Some(profile);
+        browser
+    }
+
+    /// A browser with the profile in a folder, which outlives it.
+    pub(crate) fn browser_of(&self, profile: &Path) -> Browser<'_> {
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -82,7 +90,7 @@ impl Driver {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            &format!("--user-data-dir={}", profile.path().display()),
+            &format!("--user-data-dir={}", profile.display()),
         ];
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             // The certificate of a test is nobody's.
@@ -94,7 +102,7 @@ impl Driver {
         let mut browser = Browser {
             driver: self,
             path: format!("/session/{id}"),
-            _profile: profile,
+            profile: None,
         };
         browser.resize(1000, 800);
         browser
@@ -132,7 +140,8 @@ impl Drop for Driver {
 pub(crate) struct Browser<'d> {
     driver: &'d Driver,
     path: String,
-    _profile: tempfile::TempDir,
+    /// Removed after the browser is closed.
+    profile: Option<tempfile::TempDir>,
 }
 
 impl Browser<'_> {
@@ -239,5 +248,6 @@ impl Browser<'_> {
 impl Drop for Browser<'_> {
     fn drop(&mut self) {
         let _ = self.driver.try_to_ask("DELETE", &self.path, None);
+        drop(self.profile.take());
     }
 }
