@@ -12,6 +12,7 @@
 //! | [patterns] | carts, forms, messages, counters: templates for common tasks |
 //! | [stores] | choosing a store, sweeping, failures, backups, writing a store |
 //! | [http] | axum, cookies, caches, the order of layers, HTTPS, other frameworks |
+//! | [tower_sessions] | from tower-sessions: call by call |
 //! | [testing] | scenario files, time, stores |
 //! | [findings] | what `liquid-session check` finds, with wrong and right templates |
 //! | [advanced] | encrypted values, moving to another store, large sites, several applications |
@@ -61,6 +62,7 @@ pages! {
     patterns = "patterns.md";
     stores = "stores.md";
     http = "http.md" if "axum";
+    tower_sessions = "tower_sessions.md" if "axum";
     testing = "testing.md";
     findings = "findings.md";
     advanced = "advanced.md";

@@ -47,6 +47,8 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
+//! `examples/actix.rs` does the same in actix-web, as a middleware.
+//!
 //! # tower
 //!
 //! With the feature `tower`, [`SessionLayer`] does all of this. Every request has a

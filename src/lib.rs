@@ -23,7 +23,8 @@
 //! - [Concepts](guide::concepts) and [the life of a request](guide::lifecycle)
 //! - [For authors of templates](guide::authors), [in templates](guide::templates), [findings](guide::findings), [the Liquid dialect](guide::dialect), [laziness](guide::laziness),
 //!   [merging and transactions](guide::merging), [patterns](guide::patterns)
-//! - [Stores](guide::stores), [HTTP](guide::http), [testing your templates](guide::testing)
+//! - [Stores](guide::stores), [HTTP](guide::http), [from tower-sessions](guide::tower_sessions),
+//!   [testing your templates](guide::testing)
 //! - [Advanced topics](guide::advanced), [how we chose the defaults](guide::defaults),
 //!   [scope](guide::scope), [compatibility with platformOS](guide::compatibility),
 //!   [security model](guide::security), [hostile input](guide::hostile)
