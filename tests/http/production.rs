@@ -269,7 +269,10 @@ async fn a_page_that_polls_ends_on_time_on_redis() {
         assert_eq!(reads.get("/get").await.body, "Some(Int(1))");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!((TIMEOUT / 2..=TIMEOUT).contains(&last), "it ended after {last:?}");
+    assert!(
+        (TIMEOUT / 2..=TIMEOUT).contains(&last),
+        "it ended after {last:?}"
+    );
 }
 
 #[tokio::test]
