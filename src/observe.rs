@@ -20,7 +20,7 @@ const TARGET: &str = "liquid_session";
 macro_rules! observed {
     ($(
         $(#[$doc:meta])* $counter:ident $({$(
-            $event:ident($($field:ident: $type:ty),*) += $by:expr => $level:ident, $text:literal;
+            $(#[$attribute:meta])* $event:ident($($field:ident: $type:ty),*) += $by:expr => $level:ident, $text:literal;
         )+})?
     )+) => {
         /// Counts of what happened to the sessions of one [`Sessions`](crate::Sessions), from
@@ -83,6 +83,7 @@ macro_rules! observed {
             }
 
             $($($(
+                $(#[$attribute])*
                 pub(crate) fn $event(&self, $($field: $type),*) {
                     count(&self.$counter, $by);
                     #[cfg(feature = "tracing")]
@@ -172,6 +173,7 @@ observed! {
     }
     /// Requests over plain HTTP in `production`, which have no session.
     plain_http {
+        #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "the layer calls it"))]
         plain_http(reason: &'static str) += 1 => WARN, "a request over plain HTTP has no session";
     }
     /// Expired sessions that [`sweep`](crate::Sessions::sweep) removed.
