@@ -469,7 +469,12 @@ async fn a_task_sweeps_until_the_sessions_are_dropped() {
         assert_eq!(site.sessions.counters().swept, 2501);
 
         assert!(!task.is_finished());
-        drop(site);
+        let held = store.held();
+        drop((site, store));
+        assert!(
+            held.upgrade().is_none(),
+            "between two sweeps it holds no store"
+        );
         tokio::time::timeout(MINUTE, task).await.unwrap().unwrap();
     }
 }

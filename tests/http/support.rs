@@ -1,8 +1,8 @@
 //! A small site behind the real layer, a browser that keeps its cookie, and a store that is watched.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::ThreadId;
 
 use axum::Router;
@@ -65,6 +65,11 @@ impl Watched {
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The sessions, without keeping them.
+    pub(crate) fn held(&self) -> Weak<MemoryStore> {
+        Arc::downgrade(&self.inner)
     }
 
     /// The thread of the last sweep.
