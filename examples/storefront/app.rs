@@ -24,6 +24,7 @@ use liquid_session::clock::{Clock as _, SystemClock};
 use liquid_session::http::SessionLayer;
 use liquid_session::{Error, Session, Sessions};
 use tokio::net::TcpListener;
+use tower_http::csrf::CsrfLayer;
 
 use site::{Folder, Page};
 
@@ -49,9 +50,7 @@ impl Shop {
     /// Every page of the folder is a route. In Rust is only what a template can't do, and must not
     /// be able to: signing in and out, and looking after the other sessions of a user.
     ///
-    /// Nothing here looks for forged requests (CSRF): that is the host's duty. This one relies on
-    /// `SameSite=Lax`, with which a browser sends no cookie along when another site posts a form,
-    /// and takes whatever matters by `POST` only.
+    /// Whatever matters is taken by `POST` only, which [`serve`](Self::serve) protects from forged requests.
     pub(crate) fn routes(&self) -> Router {
         Router::new()
             .route("/account", get(account))
@@ -69,10 +68,13 @@ impl Shop {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
+        let probed = self.sessions.clone();
         let app = routes
             .layer(SessionLayer::new(self.sessions.clone()))
-            // Routed after the layer: whoever asks whether the server is well has no session.
-            .route("/healthz", get(async || "ok"))
+            // Outside: what another site posts (CSRF) reaches no session.
+            .layer(CsrfLayer::new())
+            // Routed after the layers: a probe needs no session.
+            .route("/healthz", get(async move || health(probed).await))
             // The layer knows the proxies of `trusted_proxies` by the address of the peer.
             .into_make_service_with_connect_info::<SocketAddr>();
         let sweeping = tokio::spawn(self.sessions.sweep_every(Duration::from_secs(60)));
@@ -212,6 +214,14 @@ fn has_cookie(headers: &HeaderMap, name: &str) -> bool {
         .filter_map(|header| header.to_str().ok())
         .flat_map(|header| header.split("; "))
         .any(|cookie| cookie.split_once('=').is_some_and(|(own, _)| own == name))
+}
+
+/// Whether the store answers.
+async fn health(sessions: Sessions) -> Response {
+    match tokio::task::spawn_blocking(move || sessions.ping()).await {
+        Ok(Ok(())) => "ok".into_response(),
+        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 /// What went wrong, for the log; visitors learn no more than that something did.

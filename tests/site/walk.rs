@@ -426,6 +426,34 @@ fn other_paths_are_not_found_and_health_needs_no_session() {
 }
 
 #[test]
+fn health_is_that_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sessions.redb");
+    let server = Server::start(sessions(RedbStore::open(&file).unwrap()));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(Visitor::of(&server).get("/healthz").status, 503);
+    server.stop();
+}
+
+#[test]
+fn what_another_site_posts_changes_nothing() {
+    let server = Server::start(sessions(MemoryStore::new()));
+    let mut ann = Visitor::of(&server);
+    ann.submit("/cart/add", &[("product", "boots")]);
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for sender in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+    ] {
+        let answer = ann.send("POST", "/sign-in", &[form, sender], "name=Mallory");
+        assert_eq!(answer.status, 403, "{sender:?}");
+    }
+    assert_eq!(ann.get("/cart").text_of("who"), Some("Sign in"));
+    server.stop();
+}
+
+#[test]
 fn arguments() {
     let parse = |args: &[&str]| Options::parse([&["storefront"], args].concat());
     let options = parse(&[]).unwrap().unwrap();
