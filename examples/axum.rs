@@ -127,9 +127,8 @@ async fn sign_in(
     if form.remember.is_some() {
         login = login.remember();
     }
-    session
-        .render_page(move |session| session.login(login.clone()))
-        .await?;
+    session.load().await?;
+    session.login(login)?;
     Ok(Redirect::to("/"))
 }
 
@@ -141,40 +140,35 @@ fn device(headers: &HeaderMap) -> String {
 }
 
 async fn sign_out(session: Session) -> Result<Redirect, Error> {
-    session.render_page(|session| session.logout()).await?;
+    session.run(Session::logout).await?;
     Ok(Redirect::to("/"))
 }
 
 async fn devices(State(site): Shared, session: Session) -> Result<Html<String>, Error> {
-    let render = move |session: &Session| {
-        let here = session.id()?;
-        let devices: Vec<_> = session
-            .user_sessions()?
-            .iter()
-            .map(|device| object!({ "label": device.label, "here": Some(device.id) == here }))
-            .collect();
-        session.render(&site.devices, &object!({ "devices": devices }))
-    };
-    session.render_page(render).await.map(Html)
+    let devices = session.run(Session::user_sessions).await?;
+    let here = session.id()?;
+    let devices: Vec<_> = devices
+        .iter()
+        .map(|device| object!({ "label": device.label, "here": Some(device.id) == here }))
+        .collect();
+    let globals = object!({ "devices": devices });
+    session.render(&site.devices, &globals).map(Html)
 }
 
 async fn sign_out_elsewhere(session: Session) -> Result<Redirect, Error> {
-    session
-        .render_page(|session| session.revoke_others())
-        .await?;
+    session.run(Session::revoke_others).await?;
     Ok(Redirect::to("/devices"))
 }
 
 async fn cart(session: Session) -> Result<Json<Json_>, Error> {
-    let read = |session: &Session| session.get_as::<Json_>("cart");
-    let cart = session.render_page(read).await?;
+    session.load().await?;
+    let cart = session.get_as("cart")?;
     Ok(Json(cart.unwrap_or_else(|| json!([]))))
 }
 
 async fn put_in_cart(session: Session, Json(item): Json<String>) -> Result<StatusCode, Error> {
-    session
-        .render_page(move |session| session.append("cart", item.clone()))
-        .await?;
+    session.load().await?;
+    session.append("cart", item)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -184,7 +178,8 @@ async fn time_left(session: Option<Session>) -> Result<Json<Json_>, Error> {
         return Ok(Json(Json_::Null));
     };
     session.dont_prolong();
-    let deadline = session.render_page(|session| session.deadline()).await?;
+    session.load().await?;
+    let deadline = session.deadline()?;
     let left = deadline.map(|deadline| (deadline - SystemClock.now()).as_secs());
     Ok(Json(json!(left)))
 }

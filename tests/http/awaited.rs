@@ -648,7 +648,7 @@ async fn the_layer_awaits_its_commit() {
     let error = answer.extensions.get::<Error>().unwrap();
     assert_eq!(
         (answer.status.as_u16(), error.kind()),
-        (500, ErrorKind::Unavailable)
+        (503, ErrorKind::Unavailable)
     );
     assert_eq!(bench.store.blocking(), 0);
     assert_eq!(bench.sessions.counters().blocking_calls, 0);

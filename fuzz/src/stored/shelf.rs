@@ -36,7 +36,7 @@ impl SessionStore for Shelf {
         })
     }
 
-    fn swap(&self, key: &StoreKey, swap: Swap<'_>, _now: Timestamp) -> Result<Swapped, Error> {
+    fn swap(&self, key: &StoreKey, swap: Swap<'_>, now: Timestamp) -> Result<Swapped, Error> {
         let mut place = self.0.lock().expect("no panic is survived");
         let (before, after) = match swap {
             Swap::Create(record) => {
@@ -67,7 +67,7 @@ impl SessionStore for Shelf {
             before.version(),
             "a change without a version"
         );
-        *bytes = write(&after.with_later_use(&current));
+        *bytes = write(&after.with_later_use(&current, now));
         Ok(Swapped::Done)
     }
 
