@@ -225,7 +225,8 @@ impl Sessions {
     /// Returns how many sessions the store holds, if the store knows it: for a gauge beside the
     /// [counters](Self::counters). Expired sessions that were not swept yet may be among them.
     ///
-    /// `MemoryStore` and `RedbStore` know it. `RedisStore` does not: its server counts all keys.
+    /// `MemoryStore` and `RedbStore` know it. The servers of `RedisStore` and `PostgresStore` would have to read
+    /// all sessions.
     ///
     /// ```
     /// # use liquid_session::{MemoryStore, SessionConfig, Sessions};

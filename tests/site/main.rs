@@ -9,12 +9,12 @@ mod actix_example;
 mod app;
 #[path = "../support/awaited_store.rs"]
 mod awaited_store;
-#[cfg(feature = "postgres")]
-#[path = "../support/postgres_server.rs"]
-mod postgres_server;
 #[path = "../../examples/axum.rs"]
 #[allow(dead_code, reason = "the program uses all of it")]
 mod axum_example;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
 #[cfg(feature = "redis")]
 #[path = "../support/redis_server.rs"]
 mod redis_server;

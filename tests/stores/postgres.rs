@@ -532,7 +532,7 @@ fn a_touch_between_load_and_commit_is_kept() {
             };
             let mut touched = before.clone();
             touched.touch(&touch);
-            let expected = after.with_later_use(&touched);
+            let expected = after.with_later_use(&touched, now);
             assert_eq!(expected.last_used() == now + later, is_kept);
             assert_eq!(store.swap(&old, swap, now).unwrap(), Swapped::Done);
             assert_eq!(found(&store, &to, now), expected);

@@ -34,8 +34,8 @@ const TEXTS: [&str; 11] = [
      values ($1, $2, $3, $4, $5, $6, $7, $7, $8) on conflict (store_key) do nothing",
     // Replace. A touch may have come between, and keeps the version.
     "update $table set version = $4, user_name = $5, created = $7, record = $9, sweep_at = least(sweep_at, $8),
-     used = case when used > $6 and used <= $6 + 300000 then used else $6 end,
-     deadline = case when used > $6 and used <= $6 + 300000 then deadline else $8 end
+     used = case when used > $6 and used <= $3 + 300000 then used else $6 end,
+     deadline = case when used > $6 and used <= $3 + 300000 then deadline else $8 end
      where store_key = $1 and version = $2 and record is not null and deadline > $3",
     // Move. The lock lets the row be read as it is when it is replaced.
     "with before as (
@@ -47,8 +47,8 @@ const TEXTS: [&str; 11] = [
      )
      insert into $table (store_key, id, user_name, version, used, created, deadline, sweep_at, record)
      select $4, $7, $8, $9,
-     case when used > $10 and used <= $10 + 300000 then used else $10 end, $11,
-     case when used > $10 and used <= $10 + 300000 then deadline else $12 end,
+     case when used > $10 and used <= $3 + 300000 then used else $10 end, $11,
+     case when used > $10 and used <= $3 + 300000 then deadline else $12 end,
      least(deadline, $12), $13 from before",
     // Remove
     "delete from $table where store_key = $1 and version = $2 and record is not null and deadline > $3",
