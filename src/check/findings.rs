@@ -376,7 +376,7 @@ impl Checker<'_> {
         let mut pages = Vec::new();
         let mut layouts: BTreeMap<usize, usize> = BTreeMap::new();
         // By the place of their first write: the key, and their paths.
-        let writers: BTreeMap<Place, (String, Vec<String>)> = BTreeMap::new();
+        let mut writers: BTreeMap<Place, (String, Vec<String>)> = BTreeMap::new();
         for (at, file) in site.files.iter().enumerate() {
             let (Template::Page, Ok(front)) = (file.kind, &file.front) else {
                 continue;

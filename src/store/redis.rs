@@ -389,7 +389,7 @@ impl Inner {
             loop {
                 let mut command = cmd("SCAN");
                 command.arg(&cursor).arg("COUNT").arg(BATCH);
-                command.arg("MATCH").arg(keys::pattern(&self.prefix));
+                command.arg("MATCH").arg(keys::PATTERN);
                 let page = self.client.run(Place::Server(&server), &command).await?;
                 let names: Vec<Vec<u8>>;
                 (cursor, names) = parse(page)?;

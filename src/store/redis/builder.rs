@@ -7,7 +7,7 @@ use ::redis::{ConnectionInfo, IntoConnectionInfo as _};
 use super::RedisStore;
 use super::client::Client;
 use super::cluster::Cluster;
-use super::server::{Sentinels, Server};
+use super::server::Server;
 use crate::{Error, ErrorKind};
 
 /// Settings of a [`RedisStore`]; [`RedisStore::builder`] makes one.
@@ -178,11 +178,8 @@ impl RedisStoreBuilder {
         Ok(match &self.others {
             Others::None => Client::Single(server(first, None)),
             Others::Sentinels { urls, service } => {
-                let servers = urls.iter().map(|url| self.settings(url));
-                let sentinels = Sentinels {
-                    servers: servers.collect::<Result<_, _>>()?,
-                    service: service.clone(),
-                };
+                let sentinels = urls.iter().map(|url| self.settings(url));
+                let sentinels = (sentinels.collect::<Result<_, _>>()?, service.clone());
                 Client::Single(server(first, Some(sentinels)))
             }
             Others::Nodes(urls) => {

@@ -5,31 +5,32 @@ use ::redis::{ErrorKind as Kind, RedisError};
 use crate::{Error, ErrorKind};
 
 const WRONG_PASSWORD: &str = "the session store refuses the user or the password in its URL: check them, and percent-encode special characters";
+const FORBIDDEN: &str = "the session store forbids its user a command or a key: grant what the documentation of `RedisStore` lists";
+const FULL: &str = "the session store is full: its server is at the limit of its memory";
+const WRONG_TYPE: &str = "a stored session can't be read: something else stands under its key";
 
-/// What a server's error codes mean.
-const KNOWN: &[(&[&str], ErrorKind, &str)] = &[
-    (
-        &["OOM"],
-        ErrorKind::Full,
-        "the session store is full: its server is at the limit of its memory",
-    ),
-    (
-        &["WRONGTYPE"],
-        ErrorKind::Corrupt,
-        "a stored session can't be read: something else stands under its key",
-    ),
-    (
-        &["READONLY", "NOREPLICAS", "MISCONF"],
-        ErrorKind::Unavailable,
-        "the session store takes no writes now",
-    ),
-    (&["NOAUTH", "WRONGPASS"], ErrorKind::Config, WRONG_PASSWORD),
-    (
-        &["NOPERM"],
-        ErrorKind::Config,
-        "the session store forbids its user a command or a key: grant what the documentation of `RedisStore` lists",
-    ),
-];
+/// What a word in a server's error means.
+fn meaning(word: &str) -> Option<(ErrorKind, &'static str)> {
+    Some(match word {
+        "OOM" => (ErrorKind::Full, FULL),
+        "WRONGTYPE" => (ErrorKind::Corrupt, WRONG_TYPE),
+        "NOAUTH" | "WRONGPASS" => (ErrorKind::Config, WRONG_PASSWORD),
+        "NOPERM" => (ErrorKind::Config, FORBIDDEN),
+        "READONLY" | "NOREPLICAS" | "MISCONF" => (
+            ErrorKind::Unavailable,
+            "the session store takes no writes now",
+        ),
+        _ => return None,
+    })
+}
+
+/// The words of a server's error. Redis before 7 wraps the error of a script into another one, so the
+/// one that counts may stand inside.
+fn words(error: &RedisError) -> impl Iterator<Item = &str> {
+    let detail = error.detail().unwrap_or_default();
+    let words = detail.split(|c: char| !c.is_ascii_alphanumeric());
+    error.code().into_iter().chain(words)
+}
 
 /// Why a command has no reply.
 #[derive(Debug)]
@@ -45,7 +46,8 @@ pub(super) enum Failure {
 impl Failure {
     /// Whether the server is no master any more, or has lost its own.
     pub(super) fn is_elsewhere(&self) -> bool {
-        matches!(self, Self::Refused(error) if says(error, &["READONLY", "MASTERDOWN"]))
+        let is_word = |word| ["READONLY", "MASTERDOWN"].contains(&word);
+        matches!(self, Self::Refused(error) if words(error).any(is_word))
     }
 
     /// Whether the server or the way to it may be dead, so that the next call connects again.
@@ -59,20 +61,17 @@ impl Failure {
         if unknown {
             return not_known(error);
         }
-        let signs_in = error.kind() != Kind::AuthenticationFailed;
-        let answered = matches!(error.kind(), Kind::Server(_) | Kind::Extension);
-        let (kind, text) = match KNOWN.iter().find(|(words, ..)| says(&error, words)) {
-            Some((_, kind, text)) if signs_in => (*kind, *text),
-            _ if !signs_in => (ErrorKind::Config, WRONG_PASSWORD),
-            _ if error.is_timeout() => (
-                ErrorKind::Unavailable,
-                "the session store did not answer in time",
-            ),
-            _ if answered => (
-                ErrorKind::Unavailable,
-                "the session store refused the request",
-            ),
-            _ => (ErrorKind::Unavailable, "the session store can't be reached"),
+        let (kind, text) = match (error.kind(), words(&error).find_map(meaning)) {
+            (Kind::AuthenticationFailed, _) => (ErrorKind::Config, WRONG_PASSWORD),
+            (_, Some(known)) => known,
+            (kind, None) => {
+                let text = match kind {
+                    Kind::Server(_) | Kind::Extension => "the session store refused the request",
+                    _ if error.is_timeout() => "the session store did not answer in time",
+                    _ => "the session store can't be reached",
+                };
+                (ErrorKind::Unavailable, text)
+            }
         };
         Error::with_source(kind, text, error)
     }
@@ -85,16 +84,4 @@ pub(super) fn not_known(cause: impl Into<Box<dyn std::error::Error + Send + Sync
         "the session store did not confirm the change: it is not known to be stored",
         cause,
     )
-}
-
-/// Whether the server answered with one of these words. Redis before 7 wraps the error of a script
-/// into another one, so the word may stand inside.
-fn says(error: &RedisError, words: &[&str]) -> bool {
-    let detail = error.detail().unwrap_or_default();
-    words.iter().any(|word| {
-        error.code() == Some(word)
-            || detail
-                .split(|c: char| !c.is_ascii_alphanumeric())
-                .any(|part| part == *word)
-    })
 }

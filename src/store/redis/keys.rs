@@ -32,17 +32,8 @@ pub(super) fn parse_session(prefix: &str, name: &[u8]) -> Option<StoreKey> {
     Some(StoreKey::from_bytes(key))
 }
 
-/// The pattern of all sessions' keys.
-pub(super) fn pattern(prefix: &str) -> String {
-    let mut pattern = String::new();
-    for c in prefix.chars() {
-        if "*?[]^\\".contains(c) {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern + "{????}*"
-}
+/// The pattern of all sessions' keys, those with another prefix among them.
+pub(super) const PATTERN: &str = "*{????}*";
 
 /// The key of a user's index. A user name may be long, and hold any character: half of its SHA-256
 /// stands for it. Two users who share an index are told apart by their records.

@@ -30,11 +30,8 @@ pub(super) struct Server {
     policy_checked: Once,
 }
 
-/// Not the client's own: it waits for sentinels without a timeout.
-pub(super) struct Sentinels {
-    pub(super) servers: Vec<ConnectionInfo>,
-    pub(super) service: String,
-}
+/// The sentinels, and the name of what they watch. Not the client's own: its timeouts are fixed.
+pub(super) type Sentinels = (Vec<ConnectionInfo>, String);
 
 /// `None` while a task connects. The task lives as long as its runtime, and so does the channel.
 type Line = watch::Receiver<Option<RedisResult<MultiplexedConnection>>>;
@@ -85,8 +82,19 @@ impl Server {
             _ => Err((ErrorKind::Io, "the connection was given up").into()),
         };
         let sent = match connection {
-            Ok(connection) => exchange(connection, command, asking).await,
             Err(error) => Err(Failure::Connect(error)),
+            Ok(mut connection) => {
+                let sent = if asking {
+                    let mut both = ::redis::pipe();
+                    both.cmd("ASKING").add_command(command.clone());
+                    let replies = connection.send_packed_commands(&both, 0, 2).await;
+                    replies.map(|mut replies| replies.pop().unwrap_or_default())
+                } else {
+                    connection.send_packed_command(command).await
+                };
+                let reply = sent.map_err(Failure::Lost);
+                reply.and_then(|reply| reply.extract_error().map_err(Failure::Refused))
+            }
         };
         if sent.as_ref().is_err_and(Failure::ends_connection) {
             let mut lines = self.lines.lock();
@@ -130,8 +138,7 @@ impl Server {
         };
         #[cfg(feature = "tracing")]
         if !self.policy_checked.is_completed() {
-            let policy = eviction_policy(connection.clone()).await;
-            self.policy_checked.call_once(|| report(&policy));
+            report_eviction(connection.clone(), &self.policy_checked).await;
         }
         Ok(connection)
     }
@@ -148,8 +155,8 @@ impl Server {
 
     async fn connect_to_master(&self, sentinels: &Sentinels) -> RedisResult<MultiplexedConnection> {
         let mut result = Err(no_master("no sentinel is known"));
-        for sentinel in &sentinels.servers {
-            result = self.master(sentinel, &sentinels.service).await;
+        for sentinel in &sentinels.0 {
+            result = self.master(sentinel, &sentinels.1).await;
             if result.is_ok() {
                 break;
             }
@@ -178,23 +185,6 @@ impl Server {
     }
 }
 
-async fn exchange(
-    mut connection: MultiplexedConnection,
-    command: &Cmd,
-    asking: bool,
-) -> Result<Reply, Failure> {
-    let sent = if asking {
-        let mut both = ::redis::pipe();
-        both.cmd("ASKING").add_command(command.clone());
-        let replies = connection.send_packed_commands(&both, 0, 2).await;
-        replies.map(|mut replies| replies.pop().unwrap_or_default())
-    } else {
-        connection.send_packed_command(command).await
-    };
-    let reply = sent.map_err(Failure::Lost)?;
-    reply.extract_error().map_err(Failure::Refused)
-}
-
 /// These settings with another address.
 fn at(settings: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
     let mut address = settings.addr().clone();
@@ -213,25 +203,22 @@ fn no_master(why: &'static str) -> RedisError {
     (ErrorKind::MasterNameNotFoundBySentinel, why).into()
 }
 
-/// Empty if the user lacks the right to ask.
+/// A server that evicts any key drops sessions and users' indexes: a revocation then misses sessions.
 #[cfg(feature = "tracing")]
-async fn eviction_policy(mut connection: MultiplexedConnection) -> String {
+async fn report_eviction(mut connection: MultiplexedConnection, once: &Once) {
     let mut question = ::redis::cmd("INFO");
     let info = question.arg("memory").query_async(&mut connection).await;
+    // Empty if the user lacks the right to ask.
     let info: String = info.unwrap_or_default();
     let mut lines = info.lines();
     let policy = lines.find_map(|line| line.strip_prefix("maxmemory_policy:"));
-    policy.unwrap_or_default().to_owned()
-}
-
-/// A server that evicts any key drops sessions and users' indexes: a revocation then misses sessions.
-#[cfg(feature = "tracing")]
-fn report(policy: &str) {
-    if policy.starts_with("allkeys-") {
-        tracing::warn!(
-            target: "liquid_session",
-            policy,
-            "the session store evicts keys: set `maxmemory-policy` to `noeviction`"
-        );
-    }
+    once.call_once(|| {
+        if let Some(policy) = policy.filter(|policy| policy.starts_with("allkeys-")) {
+            tracing::warn!(
+                target: "liquid_session",
+                policy,
+                "the session store evicts keys: set `maxmemory-policy` to `noeviction`"
+            );
+        }
+    });
 }

@@ -137,7 +137,10 @@ fn a_runtime_that_ends_amid_a_command_loses_no_change() {
     };
     let (first, second) = (current_thread(), current_thread());
     first.block_on(load(&store, &key));
-    let mut future = first.block_on(async { face(&store).swap(&key, swap, now) });
+    let mut future = {
+        let _context = first.enter();
+        face(&store).swap(&key, swap, now)
+    };
     server.signal("STOP");
     first.block_on(async {
         let sent = timeout(Duration::from_millis(50), &mut future).await;
