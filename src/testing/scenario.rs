@@ -58,6 +58,8 @@
 //! | `revoke_user` | the user whose sessions all end before the render |
 //! | `lenient` | `true`: unknown variables are nil |
 //!
+//! | `parallel` | two requests of the browser at the same time, instead of one; see below |
+//!
 //! | key | what is expected |
 //! |---|---|
 //! | `expect` | the output; a final newline is ignored |
@@ -77,6 +79,33 @@
 //! - An unknown key is an error with line and column, and so is a key without a value.
 //! - A text needs no quotes unless YAML 1.2 reads it as another type: `no` and `on` are texts, `true` and
 //!   `1` are not.
+//!
+//! # Two requests at the same time
+//!
+//! ```yaml
+//! about: two tabs lose no answer
+//! requests:
+//!   - page: "{% session step = 2 %}"
+//!   - parallel:
+//!       - page: "{% session name = 'Ann' %}"
+//!       - page: "{% session city = 'Oslo' %}"
+//!     expect_session: {step: 2, name: Ann, city: Oslo}
+//! ```
+//!
+//! `parallel` plays its two requests in every order of their steps, each on a copy of the sessions:
+//!
+//! 1. open the session and load it,
+//! 2. `login`, `logout`, `renew`, `revoke_user`, render page and layout,
+//! 3. commit; a request that has failed skips this step.
+//!
+//! - The browser sends both requests with the cookie that it has before them.
+//! - Beside `parallel` stand `wait`, `browser`, `expect_session`, and `transaction: true`, with which
+//!   each request runs as in [`render_page`](crate::Session::render_page): after a conflict it begins
+//!   again with its first step. All other keys belong to the requests; `expect_loads` and
+//!   `expect_writes` depend on the order, and can't be expected.
+//! - What is expected must hold in every order. A failure shows the steps of the first order that
+//!   failed, with the stored session that the request read or left.
+//! - The scenario goes on with the order in which one request follows the other.
 //!
 //! # In a test suite
 //!
@@ -100,13 +129,14 @@
 
 mod counting;
 mod format;
+mod parallel;
 mod report;
 mod run;
 
 use std::path::Path;
 
 pub use format::SetCookie;
-pub use report::{Played, Report};
+pub use report::{Action, Orders, Played, Report, Step};
 
 use crate::error::{Error, ErrorKind};
 use crate::store::SessionStore;

@@ -75,6 +75,9 @@ fn play<S: SessionStore>(store: impl Fn() -> S) {
 /// The result of a request, without what is as usual: no load, no write, no cookie, an empty session.
 fn summary(request: &Played) -> String {
     let mut text = format!("#{}", request.index);
+    if let Some(orders) = &request.parallel {
+        write!(text, "  orders: {}", orders.played).unwrap();
+    }
     for (what, count) in [("loads", request.loads), ("writes", request.writes)] {
         if count > 0 {
             write!(text, "  {what}: {count}").unwrap();

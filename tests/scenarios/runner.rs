@@ -1,7 +1,12 @@
 //! The scenario runner: its messages when a scenario fails, or can't be read.
 
 use liquid_session::MemoryStore;
-use liquid_session::testing::scenario::Scenario;
+use liquid_session::testing::scenario::{Report, Scenario};
+
+fn play(yaml: &str) -> Report {
+    let scenario = Scenario::from_yaml(yaml).unwrap();
+    scenario.run(MemoryStore::new()).unwrap()
+}
 
 #[test]
 fn every_kind_of_expectation_can_fail() {
@@ -150,6 +155,30 @@ fn mistakes_are_told_with_line_and_column() {
             "a template needs quotes around it",
         ),
         (
+            "about: a\nrequests:\n  - parallel: [{page: b}]\n",
+            "`parallel` has two requests, found 1",
+        ),
+        (
+            "about: a\nrequests:\n  - parallel: [{page: b}, {page: c}]\n    layout: d\n",
+            "`layout` belongs to one of the two requests, found it beside `parallel`",
+        ),
+        (
+            "about: a\nrequests:\n  - parallel: [{page: b}, {page: c, wait: 1s}]\n",
+            "`wait` belongs beside `parallel`, found it in one of the two requests",
+        ),
+        (
+            "about: a\nrequests:\n  - parallel: [{page: b}, {page: c, expect_loads: 1}]\n",
+            "a request of `parallel` can't have `expect_loads`",
+        ),
+        (
+            "about: a\nrequests:\n  - parallel: [{page: b}, {page: c, parallel: []}]\n",
+            "a request of `parallel` can't have `parallel`",
+        ),
+        (
+            "about: a\nrequests:\n  - page: b\n    transaction: true\n",
+            "`transaction` belongs beside `parallel`, found a single request",
+        ),
+        (
             "about: a\npartial: {}\nrequests:\n  - page: b\n",
             "unknown field `partial`",
         ),
@@ -184,6 +213,138 @@ fn the_example_of_the_documentation_comes_as_expected() {
         .run(MemoryStore::new())
         .unwrap();
     assert_eq!((report.passed(), report.failed()), (2, 0), "{report}");
+}
+
+/// The first fenced block of a kind, after a heading.
+fn block<'t>(text: &'t str, heading: &str, kind: &str) -> &'t str {
+    let (_, text) = text.split_once(heading).unwrap();
+    let (_, text) = text.split_once(&format!("```{kind}\n")).unwrap();
+    text.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_lost_update_of_the_guide_is_found_as_the_guide_shows_it() {
+    let guide = include_str!("../../docs/guide/testing.md");
+    let heading = "# Two requests at the same time";
+    let scenario = block(guide, heading, "yaml");
+    let shown = block(guide, heading, "text").replace("visits.yml", "-");
+    assert_eq!(play(scenario).to_string(), shown);
+
+    let mended = scenario.replace(
+        "    expect_session",
+        "    transaction: true\n    expect_session",
+    );
+    assert_eq!(play(&mended).to_string(), "ok - #1\nok - #2 in 20 orders\n");
+}
+
+const COUNT: &str = "page: '{% session n = context.session.n | plus: 1 %}{{ context.session.n }}'";
+
+/// Whichever commits first counts to 1. The other one begins again, and the report says so.
+#[test]
+fn a_conflict_is_a_step_of_the_order() {
+    let report = play(&format!(
+        "about: the first request is the first\nrequests:\n  - page: '{{% session n = 0 %}}'\n  - parallel:\n      - {COUNT}\n        expect: '1'\n      - {COUNT}\n    transaction: true\n"
+    ));
+    assert_eq!(
+        report.to_string(),
+        "ok - #1
+FAILED - #2: the first request is the first
+    10 of 20 orders fail, for example:
+      1 reads    {\"n\":0}
+      1 renders  \"1\"
+      2 reads    {\"n\":0}
+      2 renders  \"1\"
+      2 commits  {\"n\":1}
+      1 commits  nothing: the other request has changed what it had read, so it begins again
+      1 reads    {\"n\":1}
+      1 renders  \"2\"
+      1 commits  {\"n\":2}
+    request 1: expect (- expected, + found):
+    -1
+    +2
+"
+    );
+}
+
+/// A second copy would count on from the first one's number, or of nothing.
+#[test]
+fn each_order_is_played_on_a_copy_of_what_came_before() {
+    let count = format!(
+        "{{parallel: [{{{COUNT}}}, {{{COUNT}}}], transaction: true, expect_session: {{n: SUM}}}}"
+    );
+    let (one, other) = (count.replace("SUM", "2"), count.replace("SUM", "4"));
+    let yaml = format!(
+        "{{about: x, requests: [{{page: '{{% session n = 0 %}}'}}, {one}, {{wait: 1h, page: '{{{{ context.session.n }}}}', expect: '2'}}, {other}]}}"
+    );
+    let report = play(&yaml);
+    assert_eq!(report.failed(), 0, "{report}");
+    let played = |at: usize| {
+        report.requests()[at]
+            .parallel
+            .as_ref()
+            .map(|orders| orders.played)
+    };
+    assert_eq!(
+        [played(1), played(2), played(3)],
+        [Some(20), None, Some(20)]
+    );
+}
+
+/// A login replaces the cookie, and the other request was sent with the old one.
+#[test]
+fn both_requests_are_sent_with_the_cookie_of_the_moment_before() {
+    let yaml = "
+about: a write under the cookie from before a login
+requests:
+  - page: '{% session a = 1 %}'
+  - parallel:
+      - {page: '', login: ann}
+      - page: '{% session b = 2 %}'
+    expect_session: {a: 1}
+";
+    let report = play(yaml);
+    let orders = report.requests()[1].parallel.as_ref().unwrap();
+    // It fails where the second request opens its session after the commit of the login: it then begins
+    // another session. In all other orders its write is dropped, or signed in with the session.
+    let last = orders.steps.last().unwrap();
+    assert_eq!(
+        serde_json::to_string(&last.session).unwrap(),
+        r#"{"b":2}"#,
+        "{report}"
+    );
+}
+
+#[test]
+fn json_has_the_orders_of_parallel_requests() {
+    let yaml = "about: x\nrequests:\n  - parallel:\n      - page: a\n      - page: '{{ nope }}'\n        expect_error: nope\n";
+    let line = serde_json::to_value(&play(yaml).requests()[0]).unwrap();
+    assert_eq!(line["passed"], true);
+    // A request that fails does not commit: two steps in three.
+    assert_eq!(line["parallel"]["played"], 10);
+    assert_eq!(line["parallel"]["failed"], 0);
+    let steps = line["parallel"]["steps"].as_array().unwrap();
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            (
+                step["request"].as_u64().unwrap(),
+                step["action"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            (1, "read"),
+            (1, "render"),
+            (1, "commit"),
+            (2, "read"),
+            (2, "render")
+        ]
+    );
+    assert_eq!(line["parallel"]["steps"][1]["output"], "a");
+    let error = line["parallel"]["steps"][4]["error"].as_str().unwrap();
+    assert!(error.contains("nope"), "{error}");
 }
 
 /// In a store that is full, a page renders and its commit fails.

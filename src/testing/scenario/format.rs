@@ -23,7 +23,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) layouts: BTreeMap<String, String>,
     #[serde(deserialize_with = "one_or_more")]
-    pub(super) requests: Vec<Request>,
+    pub(super) requests: Vec<Entry>,
 }
 
 /// The keys of a request. Optional ones are read by [`given`]: an expectation without a value would
@@ -58,6 +58,10 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) lenient: bool,
     #[serde(default, deserialize_with = "given")]
+    parallel: Option<Vec<Request>>,
+    #[serde(default)]
+    pub(super) transaction: bool,
+    #[serde(default, deserialize_with = "given")]
     pub(super) expect: Option<String>,
     #[serde(default, deserialize_with = "given")]
     pub(super) expect_error: Option<String>,
@@ -73,6 +77,110 @@ pub(super) struct Written {
     pub(super) expect_cookie: Option<SetCookie>,
 }
 
+/// The keys beside `parallel`. All others belong to its two requests.
+const BESIDE_PARALLEL: &[&str] = &["transaction", "wait", "browser", "expect_session"];
+
+/// The keys that a request of `parallel` can't have: both have them in common, or they depend on the
+/// order.
+const NOT_IN_PARALLEL: &[&str] = &[
+    "parallel",
+    "transaction",
+    "wait",
+    "browser",
+    "expect_session",
+    "expect_loads",
+    "expect_writes",
+];
+
+impl Written {
+    /// The keys with a value other than the default.
+    fn keys(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("page", self.page.is_some()),
+            ("file", self.file.is_some()),
+            ("layout", self.layout.is_some()),
+            ("globals", !self.globals.0.is_empty()),
+            ("browser", self.browser.0 != Browser::default().0),
+            ("cookie", self.cookie.is_some()),
+            ("https", !self.https.0),
+            ("wait", !self.wait.0.is_zero()),
+            ("login", self.login.is_some()),
+            ("logout", self.logout),
+            ("renew", self.renew),
+            ("revoke_user", self.revoke_user.is_some()),
+            ("lenient", self.lenient),
+            ("parallel", self.parallel.is_some()),
+            ("transaction", self.transaction),
+            ("expect", self.expect.is_some()),
+            ("expect_error", self.expect_error.is_some()),
+            ("expect_not", self.expect_not.is_some()),
+            ("expect_session", self.expect_session.is_some()),
+            ("expect_loads", self.expect_loads.is_some()),
+            ("expect_writes", self.expect_writes.is_some()),
+            ("expect_cookie", self.expect_cookie.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, given)| given.then_some(key))
+    }
+}
+
+/// An entry of `requests`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(try_from = "Written")]
+pub(super) enum Entry {
+    Single(Request),
+    Parallel(Parallel),
+}
+
+impl Entry {
+    fn requests_mut(&mut self) -> &mut [Request] {
+        match self {
+            Self::Single(request) => std::slice::from_mut(request),
+            Self::Parallel(parallel) => &mut parallel.requests,
+        }
+    }
+}
+
+impl TryFrom<Written> for Entry {
+    type Error = String;
+
+    fn try_from(mut written: Written) -> Result<Self, Self::Error> {
+        let Some(requests) = written.parallel.take() else {
+            if written.transaction {
+                return Err(
+                    "`transaction` belongs beside `parallel`, found a single request".into(),
+                );
+            }
+            return Request::try_from(written).map(Self::Single);
+        };
+        let requests: [Request; 2] = requests.try_into().map_err(|requests: Vec<_>| {
+            format!("`parallel` has two requests, found {}", requests.len())
+        })?;
+        if let Some(key) = written.keys().find(|key| !BESIDE_PARALLEL.contains(key)) {
+            return Err(format!(
+                "`{key}` belongs to one of the two requests, found it beside `parallel`"
+            ));
+        }
+        let keys = requests.iter().flat_map(|request| request.written.keys());
+        if let Some(key) = keys.into_iter().find(|key| NOT_IN_PARALLEL.contains(key)) {
+            return Err(if BESIDE_PARALLEL.contains(&key) {
+                format!("`{key}` belongs beside `parallel`, found it in one of the two requests")
+            } else {
+                format!("a request of `parallel` can't have `{key}`")
+            });
+        }
+        Ok(Self::Parallel(Parallel { requests, written }))
+    }
+}
+
+/// Two requests of one browser at the same time.
+#[derive(Debug)]
+pub(super) struct Parallel {
+    pub(super) requests: [Request; 2],
+    /// What they have in common.
+    pub(super) written: Written,
+}
+
 /// A request with its page. [`File::read`] fills in a page that is a file.
 #[derive(Debug, serde::Deserialize)]
 #[serde(try_from = "Written")]
@@ -82,16 +190,16 @@ pub(super) struct Request {
 }
 
 impl TryFrom<Written> for Request {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(mut written: Written) -> Result<Self, Self::Error> {
         let page = match (written.page.take(), &written.file) {
             (Some(page), None) => page,
             (None, Some(_)) => String::new(),
             (None, None) => {
-                return Err("a request needs its template: `page`, or `file` with a path");
+                return Err("a request needs its template: `page`, or `file` with a path".into());
             }
-            (Some(_), Some(_)) => return Err("a request has `page` or `file`, found both"),
+            (Some(_), Some(_)) => return Err("a request has `page` or `file`, found both".into()),
         };
         Ok(Self { page, written })
     }
@@ -206,7 +314,7 @@ fn explain(why: &serde_saphyr::Error) -> String {
     }
 }
 
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Request>, D::Error> {
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
     let requests = Vec::deserialize(deserializer)?;
     if requests.is_empty() {
         return Err(de::Error::custom(
@@ -227,7 +335,7 @@ impl File {
         };
         let mut file: Self =
             serde_saphyr::from_str_with_options(yaml, options).map_err(|why| explain(&why))?;
-        for request in &mut file.requests {
+        for request in file.requests.iter_mut().flat_map(Entry::requests_mut) {
             if let Some(path) = &request.written.file {
                 request.page =
                     std::fs::read_to_string(folder.join(&path.value)).map_err(|why| {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use similar::TextDiff;
 
-use super::format::{SetCookie, Written};
+use super::format::{Parallel, SetCookie, Written};
 use crate::error::Error;
 use crate::value::Value;
 
@@ -17,6 +17,28 @@ pub(super) struct Found {
     pub(super) loads: u64,
     pub(super) writes: u64,
     pub(super) cookie: SetCookie,
+}
+
+impl Found {
+    pub(super) fn new(
+        answer: Result<String, Error>,
+        session: Result<BTreeMap<String, Value>, Error>,
+        (loads, writes): (u64, u64),
+        cookie: SetCookie,
+    ) -> Self {
+        let (output, error) = match answer {
+            Ok(output) => (Some(output), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self {
+            output,
+            error,
+            session,
+            loads,
+            writes,
+            cookie,
+        }
+    }
 }
 
 /// The results of a scenario. As text, it is one line per request, or a diff of what was expected and
@@ -100,24 +122,171 @@ pub struct Played {
     pub cookie: SetCookie,
     /// Whether the request passed.
     pub passed: bool,
+    /// The orders of a `parallel`; `None` for a single request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<Orders>,
     #[serde(skip)]
     about: String,
     #[serde(skip)]
     problems: Vec<String>,
 }
 
-impl Played {
+/// The orders in which the two requests of a `parallel` were played.
+#[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
+pub struct Orders {
+    /// The number of orders.
+    pub played: usize,
+    /// The number of orders that failed.
+    pub failed: usize,
+    /// The steps of the first order that failed, or of the first one.
+    pub steps: Vec<Step>,
+}
+
+/// A step of one of two parallel requests.
+#[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// The request: 1 or 2.
+    pub request: usize,
+    /// What it does.
+    pub action: Action,
+    /// The output of a render.
+    pub output: Option<String>,
+    /// The error, if the step failed.
+    pub error: Option<String>,
+    /// Whether another request had changed what this one had read: nothing is stored, and it begins
+    /// again with a read.
+    pub conflict: bool,
+    /// The stored session after the step: for a read, the session that the cookie of the request opens;
+    /// otherwise the session of the browser.
+    pub session: BTreeMap<String, Value>,
+}
+
+/// The action of a [`Step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Opens the session and loads it.
+    Read,
+    /// Signs in or out, if it does, and renders the page and the layout.
+    Render,
+    /// Commits the changes.
+    Commit,
+}
+
+impl Step {
     pub(super) fn new(
-        file: &str,
-        index: usize,
-        about: &str,
-        expected: &Written,
+        request: usize,
+        action: Action,
+        conflict: bool,
+        result: Option<&Result<String, Error>>,
+        session: BTreeMap<String, Value>,
+    ) -> Self {
+        let output = match (action, result) {
+            (Action::Render, Some(Ok(output))) => Some(output.clone()),
+            _ => None,
+        };
+        let error = result.and_then(|result| result.as_ref().err().map(Error::to_string));
+        Self {
+            request,
+            action,
+            output,
+            error,
+            conflict,
+            session,
+        }
+    }
+}
+
+/// `1 reads    {"n":1}`
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = match self.action {
+            Action::Read => "reads",
+            Action::Render => "renders",
+            Action::Commit => "commits",
+        };
+        write!(f, "{} {action:<9}", self.request)?;
+        match (&self.error, &self.output) {
+            (Some(error), _) => f.write_str(&on_one_line(error)),
+            (None, Some(output)) => f.write_str(&on_one_line(output)),
+            _ if self.conflict => f.write_str(
+                "nothing: the other request has changed what it had read, so it begins again",
+            ),
+            _ => f.write_str(&compact(&self.session)),
+        }
+    }
+}
+
+/// Two requests, played in one order of their steps.
+pub(super) struct Course {
+    steps: Vec<Step>,
+    found: Found,
+    problems: Vec<String>,
+}
+
+impl Course {
+    pub(super) fn new(
+        parallel: &Parallel,
+        steps: Vec<Step>,
+        answers: [Found; 2],
         found: Found,
     ) -> Self {
-        let problems = compare(expected, &found);
+        let mut problems = Vec::new();
+        for (at, (request, answer)) in parallel.requests.iter().zip(&answers).enumerate() {
+            let own = compare(&request.written, answer);
+            problems.extend(
+                own.into_iter()
+                    .map(|problem| format!("request {}: {problem}", at + 1)),
+            );
+        }
+        problems.extend(compare(&parallel.written, &found));
         Self {
-            file: file.to_owned(),
-            index,
+            steps,
+            found,
+            problems,
+        }
+    }
+
+    pub(super) fn fails(&self) -> bool {
+        !self.problems.is_empty()
+    }
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub(super) file: &'p str,
+    pub(super) index: usize,
+    pub(super) about: &'p str,
+}
+
+impl Played {
+    pub(super) fn single(place: Place<'_>, expected: &Written, found: Found) -> Self {
+        let problems = compare(expected, &found);
+        Self::new(place, found, None, problems)
+    }
+
+    /// Shows one of the orders.
+    pub(super) fn parallel(place: Place<'_>, shown: Course, played: usize, failed: usize) -> Self {
+        let orders = Orders {
+            played,
+            failed,
+            steps: shown.steps,
+        };
+        Self::new(place, shown.found, Some(orders), shown.problems)
+    }
+
+    fn new(
+        place: Place<'_>,
+        found: Found,
+        parallel: Option<Orders>,
+        problems: Vec<String>,
+    ) -> Self {
+        Self {
+            file: place.file.to_owned(),
+            index: place.index,
             output: found.output,
             error: found.error,
             session: found.session.unwrap_or_default(),
@@ -125,7 +294,8 @@ impl Played {
             writes: found.writes,
             cookie: found.cookie,
             passed: problems.is_empty(),
-            about: about.to_owned(),
+            parallel,
+            about: place.about.to_owned(),
             problems,
         }
     }
@@ -136,9 +306,20 @@ impl fmt::Display for Played {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, index, .. } = self;
         if self.passed {
-            return write!(f, "ok {file} #{index}");
+            write!(f, "ok {file} #{index}")?;
+            return match &self.parallel {
+                Some(orders) => write!(f, " in {} orders", orders.played),
+                None => Ok(()),
+            };
         }
         write!(f, "FAILED {file} #{index}: {}", self.about)?;
+        if let Some(orders) = &self.parallel {
+            let Orders { played, failed, .. } = orders;
+            write!(f, "\n    {failed} of {played} orders fail, for example:")?;
+            for step in &orders.steps {
+                write!(f, "\n      {step}")?;
+            }
+        }
         for line in self.problems.iter().flat_map(|problem| problem.lines()) {
             write!(f, "\n    {line}")?;
         }
@@ -209,6 +390,19 @@ fn compare(expected: &Written, found: &Found) -> Vec<String> {
 /// Removes one final newline, which every block text of YAML has.
 pub(super) fn one_line_less(text: &str) -> &str {
     text.strip_suffix('\n').unwrap_or(text)
+}
+
+/// Shows a text on one line, in quotes, cut after 60 characters.
+fn on_one_line(text: &str) -> String {
+    let text = one_line_less(text);
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{:?}…", &text[..at]),
+        None => format!("{text:?}"),
+    }
+}
+
+fn compact<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|why| why.to_string())
 }
 
 /// Compares types too: the texts of 1 and 1.0 differ.

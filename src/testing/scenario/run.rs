@@ -7,23 +7,32 @@ use std::sync::Arc;
 use liquid::partials::{InMemorySource, LazyCompiler};
 
 use super::counting::{Counting, Counts};
-use super::format::{File, Request, SetCookie};
-use super::report::{Found, Played, Report, one_line_less};
+use super::format::{Entry, File, Request, SetCookie};
+use super::parallel::in_every_order;
+use super::report::{Found, Place, Played, Report, one_line_less};
 use crate::clock::ManualClock;
 use crate::config::Environment;
 use crate::dialect::{DialectExt as _, translate};
 use crate::error::Error;
-use crate::session::Session;
+use crate::session::{Outcome, Session};
 use crate::sessions::Sessions;
 use crate::store::{Revoke, SessionStore};
 use crate::template::ParserBuilderExt as _;
 use crate::value::Value;
 
 pub(super) fn run(name: &str, file: &File, store: impl SessionStore) -> Result<Report, Error> {
-    let mut player = Player::new(file, store)?;
-    let requests = file.requests.iter().enumerate().map(|(at, request)| {
-        let found = player.play(request);
-        Played::new(name, at + 1, &file.about, &request.written, found)
+    let stage = Stage::new(file, store)?;
+    let mut player = stage.enter();
+    let requests = file.requests.iter().enumerate().map(|(at, entry)| {
+        let place = Place {
+            file: name,
+            index: at + 1,
+            about: &file.about,
+        };
+        match entry {
+            Entry::Single(request) => Played::single(place, &request.written, player.play(request)),
+            Entry::Parallel(parallel) => in_every_order(&stage, &mut player, at, parallel, place),
+        }
     });
     Ok(Report::new(requests.collect()))
 }
@@ -37,17 +46,15 @@ fn in_the_dialect<'s>(file: &File, source: &'s str) -> Cow<'s, str> {
     }
 }
 
-struct Player<'f> {
-    file: &'f File,
+/// The parts that all courses of a scenario share.
+pub(super) struct Stage<'f> {
+    pub(super) file: &'f File,
     parser: liquid::Parser,
-    clock: ManualClock,
-    counts: Arc<Counts>,
-    sessions: Sessions,
-    /// The cookie of each browser.
-    jars: HashMap<&'f str, String>,
+    store: Arc<dyn SessionStore>,
+    pub(super) counts: Arc<Counts>,
 }
 
-impl<'f> Player<'f> {
+impl<'f> Stage<'f> {
     fn new(file: &'f File, store: impl SessionStore) -> Result<Self, Error> {
         let mut partials = InMemorySource::new();
         for (name, source) in &file.partials {
@@ -61,7 +68,6 @@ impl<'f> Player<'f> {
         };
         // Lazy: a partial that can't be parsed fails the requests that use it, and no other.
         let parser = builder.partials(LazyCompiler::new(partials)).build()?;
-        let clock = ManualClock::new();
         let counts = Arc::new(Counts::default());
         let counting = Counting {
             store,
@@ -70,56 +76,91 @@ impl<'f> Player<'f> {
         Ok(Self {
             file,
             parser,
-            sessions: Sessions::new(counting, file.sessions.clone()).with_clock(clock.clone()),
-            clock,
+            store: Arc::new(counting),
             counts,
-            jars: HashMap::new(),
         })
     }
 
-    fn play(&mut self, request: &'f Request) -> Found {
+    /// Begins a course of the scenario, with no session.
+    pub(super) fn enter(&self) -> Player<'_> {
+        let clock = ManualClock::new();
+        let config = self.file.sessions.clone();
+        Player {
+            stage: self,
+            sessions: Sessions::assemble(self.store.clone(), config, Arc::new(clock.clone())),
+            clock,
+            jars: HashMap::new(),
+        }
+    }
+}
+
+/// A course of the scenario: its browsers, its sessions and its clock.
+pub(super) struct Player<'s> {
+    pub(super) stage: &'s Stage<'s>,
+    pub(super) clock: ManualClock,
+    sessions: Sessions,
+    pub(super) jars: HashMap<&'s str, Jar>,
+}
+
+/// The session cookie of a browser.
+#[derive(Clone, Default)]
+pub(super) struct Jar(Option<String>);
+
+impl Jar {
+    pub(super) fn cookie(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// Returns the cookie that the browser sends with a request.
+    pub(super) fn sent<'c>(&'c self, request: &'c Request) -> Option<&'c str> {
+        request.written.cookie.as_deref().or(self.cookie())
+    }
+
+    /// Takes the cookie of an answer.
+    pub(super) fn keep(&mut self, outcome: &Outcome) -> SetCookie {
+        if let Some(secret) = outcome.secret() {
+            self.0 = Some(secret.expose());
+            SetCookie::Set
+        } else if outcome.removes_cookie() {
+            self.0 = None;
+            SetCookie::Removed
+        } else {
+            SetCookie::None
+        }
+    }
+}
+
+impl<'s> Player<'s> {
+    pub(super) fn play(&mut self, request: &'s Request) -> Found {
         let written = &request.written;
         let browser = written.browser.0.as_str();
         self.clock.advance(written.wait.0);
-        self.counts.take();
-        let session = self.open(request);
-        let mut answer = self.answer(request, &session);
-        let cookie = self.commit(browser, &session).unwrap_or_else(|error| {
-            if answer.is_ok() {
-                answer = Err(error);
-            }
-            session.discard();
-            // A session that this request ended stays ended.
-            self.commit(browser, &session).unwrap_or(SetCookie::None)
-        });
-        let (loads, writes) = self.counts.take();
-        let (output, error) = match answer {
-            Ok(output) => (Some(output), None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        Found {
-            output,
-            error,
-            session: self.stored(browser),
-            loads,
-            writes,
-            cookie,
-        }
+        self.stage.counts.take();
+        let mut jar = self.jar(browser);
+        let session = self.open(request, jar.sent(request));
+        let answer = self.answer(request, &session);
+        let (answer, outcome) = self.end(&session, answer);
+        let cookie = outcome.map_or(SetCookie::None, |outcome| jar.keep(&outcome));
+        let counts = self.stage.counts.take();
+        let stored = self.stored(jar.cookie());
+        self.jars.insert(browser, jar);
+        Found::new(answer, stored, counts, cookie)
+    }
+    pub(super) fn jar(&self, browser: &str) -> Jar {
+        self.jars.get(browser).cloned().unwrap_or_default()
     }
 
-    fn open(&self, request: &Request) -> Session {
-        let written = &request.written;
-        if !written.https.0 && self.sessions.config().environment() == Environment::Production {
+    pub(super) fn open(&self, request: &Request, cookie: Option<&str>) -> Session {
+        let https = request.written.https.0;
+        if !https && self.sessions.config().environment() == Environment::Production {
             return Session::disabled(
                 "plain HTTP has none in production: serve over HTTPS, or set `environment: development`",
             );
         }
-        let jar = self.jars.get(written.browser.0.as_str());
-        self.sessions
-            .open(written.cookie.as_deref().or(jar.map(String::as_str)))
+        self.sessions.open(cookie)
     }
 
-    fn answer(&self, request: &Request, session: &Session) -> Result<String, Error> {
+    pub(super) fn answer(&self, request: &Request, session: &Session) -> Result<String, Error> {
         let written = &request.written;
         if let Some(user) = &written.login {
             session.login(user)?;
@@ -144,7 +185,7 @@ impl<'f> Player<'f> {
             }
         })?;
         let layout = written.layout.as_ref();
-        match layout.and_then(|layout| self.file.layouts.get(&layout.value)) {
+        match layout.and_then(|layout| self.stage.file.layouts.get(&layout.value)) {
             Some(layout) => self
                 .render(request, session, layout, Some(one_line_less(&page)))
                 .inspect_err(|_| session.discard()),
@@ -159,7 +200,8 @@ impl<'f> Player<'f> {
         source: &str,
         content: Option<&str>,
     ) -> Result<String, Error> {
-        let template = self.parser.parse(&in_the_dialect(self.file, source))?;
+        let source = in_the_dialect(self.stage.file, source);
+        let template = self.stage.parser.parse(&source)?;
         let mut globals = session.bind(&request.written.globals.0);
         if let Some(content) = content {
             globals = globals.with("content_for_layout", content);
@@ -171,28 +213,38 @@ impl<'f> Player<'f> {
         }
     }
 
-    /// Commits, and puts the cookie into the browser's jar.
-    fn commit(&mut self, browser: &'f str, session: &Session) -> Result<SetCookie, Error> {
-        let outcome = session.commit()?;
-        Ok(if let Some(secret) = outcome.secret() {
-            self.jars.insert(browser, secret.expose());
-            SetCookie::Set
-        } else if outcome.removes_cookie() {
-            self.jars.remove(browser);
-            SetCookie::Removed
-        } else {
-            SetCookie::None
-        })
+    /// Commits a request.
+    pub(super) fn end(
+        &self,
+        session: &Session,
+        answer: Result<String, Error>,
+    ) -> (Result<String, Error>, Option<Outcome>) {
+        match session.commit() {
+            Ok(outcome) => (answer, Some(outcome)),
+            Err(error) => {
+                session.discard();
+                // A session that this request ended stays ended.
+                (answer.and(Err(error)), session.commit().ok())
+            }
+        }
     }
 
-    /// Returns the stored session of a browser.
-    fn stored(&self, browser: &str) -> Result<BTreeMap<String, Value>, Error> {
-        match self.jars.get(browser) {
+    /// Returns the stored session that a cookie opens.
+    pub(super) fn stored(&self, cookie: Option<&str>) -> Result<BTreeMap<String, Value>, Error> {
+        match cookie {
             Some(cookie) => {
                 let session = self.sessions.open(Some(cookie));
                 Ok(session.entries()?.into_iter().collect())
             }
             None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Ends the sessions of this course, to leave the store to the next one.
+    pub(super) fn leave(self) {
+        for jar in self.jars.values() {
+            // A session that can't be ended does no harm to a later course.
+            let _ = self.sessions.open(jar.cookie()).logout();
         }
     }
 }
