@@ -114,7 +114,7 @@ pub use config::SessionConfig;
 pub use error::{Error, ErrorKind};
 pub use observe::Counters;
 pub use secret::{Secret, SessionId};
-pub use session::{Answer, Finished, Login, Outcome, Session, Status};
+pub use session::{Activity, Answer, Finished, Login, Outcome, Session, Status};
 pub use sessions::Sessions;
 pub use store::MemoryStore;
 pub use template::ParserBuilderExt;

@@ -1,5 +1,6 @@
 //! The session of one request.
 
+mod activity;
 mod commit;
 mod data;
 mod deadline;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+pub use activity::Activity;
 use commit::Attempt;
 pub use identity::Login;
 pub(crate) use key::check_key;

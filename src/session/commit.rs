@@ -356,7 +356,7 @@ impl State {
         match committed {
             Ok(Committed::Stored { key, merged }) => {
                 self.committed(key, id);
-                count(&shared.tally.commits, 1);
+                self.count_commit(shared);
                 if merged {
                     count(&shared.tally.merges, 1);
                 }

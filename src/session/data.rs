@@ -477,7 +477,7 @@ fn take_now(
             Swapped::Done => {
                 state.pending.forget(key, size);
                 state.base = Base::Loaded(store_key, Arc::new(after));
-                count(&shared.tally.commits, 1);
+                state.count_commit(shared);
                 count(&shared.tally.merges, u64::from(merged));
                 return Ok(taken);
             }

@@ -37,9 +37,13 @@ pub(super) async fn load(access: &mut Access<'_>, shared: &Shared) -> Result<(),
     let store = Face::Async(*store);
     // Again if another clone has dropped the record meanwhile.
     while let Some((credential, bases)) = access.with(State::begin_load).await? {
-        let found = look_up(&store, &credential, shared).await;
+        let mut loads = 0;
+        let found = look_up(&store, &credential, shared, &mut loads).await;
         access
-            .with(|state| state.end_load(bases, credential, found, shared))
+            .with(|state| {
+                state.loads += loads;
+                state.end_load(bases, credential, found, shared)
+            })
             .await;
     }
     Ok(())
@@ -50,16 +54,18 @@ async fn look_up(
     store: &Face<'_>,
     credential: &Credential,
     shared: &Shared,
+    loads: &mut u32,
 ) -> Result<Found, Error> {
     let now = shared.now();
     if let Credential::Several(secrets) = credential {
-        return choose(store, secrets, shared, now).await;
+        return choose(store, secrets, shared, now, loads).await;
     }
     let Some(mut key) = credential.key() else {
         return Ok(Found::NoSession);
     };
     loop {
         count(&shared.tally.loads, 1);
+        *loads += 1;
         let loaded = store.load(&key, now).await;
         match judge(key, loaded, credential, shared, now) {
             ControlFlow::Continue(to) => key = to,
@@ -70,16 +76,21 @@ async fn look_up(
 
 /// [`look_up`] with blocking calls. Not the same function: what the future of the other costs is a
 /// third of a request in memory.
-fn look_up_blocking(credential: &Credential, shared: &Shared) -> Result<Found, Error> {
+fn look_up_blocking(
+    credential: &Credential,
+    shared: &Shared,
+    loads: &mut u32,
+) -> Result<Found, Error> {
     let (store, now) = (shared.blocking(), shared.now());
     if let Credential::Several(secrets) = credential {
-        return ready(choose(&Face::Blocking(store), secrets, shared, now));
+        return ready(choose(&Face::Blocking(store), secrets, shared, now, loads));
     }
     let Some(mut key) = credential.key() else {
         return Ok(Found::NoSession);
     };
     loop {
         count(&shared.tally.loads, 1);
+        *loads += 1;
         match judge(key, store.load(&key, now), credential, shared, now) {
             ControlFlow::Continue(to) => key = to,
             ControlFlow::Break(found) => return found,
@@ -115,10 +126,12 @@ async fn choose(
     secrets: &[Secret],
     shared: &Shared,
     now: Timestamp,
+    loads: &mut u32,
 ) -> Result<Found, Error> {
     let mut open = Vec::new();
     for secret in secrets {
         count(&shared.tally.loads, 1);
+        *loads += 1;
         let key = secret.store_key();
         match store.load(&key, now).await {
             // One that today's settings end opens nothing.
@@ -160,7 +173,9 @@ impl State {
 
     fn load(&mut self, shared: &Shared) -> Result<(), Error> {
         if let Some((credential, bases)) = self.begin_load()? {
-            let found = look_up_blocking(&credential, shared);
+            let mut loads = 0;
+            let found = look_up_blocking(&credential, shared, &mut loads);
+            self.loads += loads;
             self.end_load(bases, credential, found, shared);
         }
         match &self.base {

@@ -99,6 +99,19 @@ impl Pending {
         }
     }
 
+    /// The keys with changes.
+    pub(super) fn changed(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.key.as_str())
+    }
+
+    pub(super) fn clears(&self) -> bool {
+        self.clear
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.size.bytes
+    }
+
     /// The keys that the request wrote, with their values.
     pub(super) fn written(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.entries

@@ -14,7 +14,7 @@ use super::pending::Pending;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
-use crate::observe;
+use crate::observe::{self, count};
 use crate::record::{Owner, Record};
 use crate::secret::{Secret, SessionId, StoreKey};
 use crate::store::users::{self, Ended};
@@ -46,6 +46,9 @@ pub(super) struct State {
     /// This request ended the session: its cookie is removed, unless a new one is sent.
     pub(super) ended: bool,
     pub(super) accessed: bool,
+    /// The loads and the stored changes of this request.
+    pub(super) loads: u32,
+    pub(super) commits: u32,
     /// The user to whom the host has limited the session.
     pub(super) visitor: Option<Box<str>>,
     /// The ID that a new session will have, once the request has read it.
@@ -189,6 +192,8 @@ impl State {
             settled: 0,
             ended: false,
             accessed: false,
+            loads: 0,
+            commits: 0,
             visitor: None,
             new_id: None,
             transaction: None,
@@ -238,6 +243,11 @@ impl State {
             _ => None,
         };
         (&mut self.pending, record)
+    }
+
+    pub(super) fn count_commit(&mut self, shared: &Shared) {
+        count(&shared.tally.commits, 1);
+        self.commits += 1;
     }
 
     /// Opens the session for a write.

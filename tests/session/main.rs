@@ -15,6 +15,7 @@ mod redis_server;
 #[path = "../support/damaging.rs"]
 mod damaging;
 
+mod activity;
 mod config;
 mod counters;
 mod damage;
