@@ -4,6 +4,8 @@
 pub(crate) mod options;
 #[path = "app/site.rs"]
 mod site;
+#[path = "app/watch.rs"]
+mod watch;
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -12,12 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, COOKIE};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::extract::{FromRequest as _, Query, Request, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Form, Router};
+use axum::{Extension, Form, Router};
 use liquid::model::{Object, Value};
 use liquid::object;
 use liquid_session::clock::{Clock as _, SystemClock};
@@ -27,6 +30,8 @@ use tokio::net::TcpListener;
 use tower_http::csrf::CsrfLayer;
 
 use site::{Folder, Page};
+pub(crate) use watch::Log;
+use watch::{Failed, Seen, Watch, has_cookie, watch};
 
 /// The templates, and the sessions they run in.
 #[derive(Clone)]
@@ -35,7 +40,7 @@ pub(crate) struct Shop {
     sessions: Sessions,
 }
 
-/// What came in the query of a `GET` or the form of a `POST`.
+/// The query of a `GET`, or the form of a `POST`.
 type Params = BTreeMap<String, String>;
 
 impl Shop {
@@ -66,11 +71,14 @@ impl Shop {
         self,
         routes: Router,
         listener: TcpListener,
+        log: Log,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let probed = self.sessions.clone();
+        let watched = Watch::new(self.sessions.config().clone(), log);
         let app = routes
             .layer(SessionLayer::new(self.sessions.clone()))
+            .layer(from_fn_with_state(watched, watch))
             // Outside: what another site posts (CSRF) reaches no session.
             .layer(CsrfLayer::new())
             // Routed after the layers: a probe needs no session.
@@ -84,9 +92,9 @@ impl Shop {
         served
     }
 
-    fn page(&self, method: &str, path: &str) -> Result<Option<Arc<Page>>, Failure> {
+    fn page(&self, method: &Method, path: &str) -> Result<Option<Arc<Page>>, Failure> {
         let site = self.folder.site().map_err(Failure)?;
-        Ok(site.page(method, path))
+        Ok(site.page(method.as_str(), path))
     }
 }
 
@@ -94,50 +102,81 @@ impl Shop {
 async fn page(
     State(shop): State<Shop>,
     session: Session,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    Form(params): Form<Params>,
+    request: Request,
 ) -> Result<Response, Failure> {
-    let method = if method == Method::HEAD {
-        Method::GET
-    } else {
-        method
+    let path = request.uri().path().to_owned();
+    let method = match request.method() {
+        &Method::HEAD => Method::GET,
+        method => method.clone(),
     };
-    let (status, page) = match shop.page(method.as_str(), uri.path())? {
+    let (status, page) = match shop.page(&method, &path)? {
         Some(page) => (StatusCode::OK, page),
-        None => match shop.page("get", "/404")? {
-            Some(page) => (StatusCode::NOT_FOUND, page),
-            None => return Ok(StatusCode::NOT_FOUND.into_response()),
-        },
+        None => {
+            if let Some(allowed) = allowed(&shop, &path)? {
+                let text = format!("This address takes {allowed} only.");
+                return Ok(
+                    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)], text).into_response()
+                );
+            }
+            match shop.page(&Method::GET, "/404")? {
+                Some(page) => (StatusCode::NOT_FOUND, page),
+                None => return Ok(StatusCode::NOT_FOUND.into_response()),
+            }
+        }
     };
-    let mut context = context(uri.path(), params);
-    // Whether, and no more: the secret is nobody's to see.
-    let came_with_cookie = has_cookie(&headers, shop.sessions.config().cookie_name());
+    // Whether, and no more: no page may see the secret.
+    let came_with_cookie = has_cookie(request.headers(), shop.sessions.config().cookie_name());
+    let params = if method == Method::POST {
+        match Form::from_request(request, &()).await {
+            Ok(Form(params)) => params,
+            Err(refused) => return Ok(refused.into_response()),
+        }
+    } else {
+        Query::try_from_uri(request.uri()).map_or_else(|_| Params::new(), |Query(params)| params)
+    };
+    let mut context = context(&path, params);
     context.insert("came_with_cookie".into(), Value::scalar(came_with_cookie));
 
     // The page may run more than once: if another request has changed meanwhile what it read, it
-    // runs on what is there now. So the templates can count and move things about as if they were
+    // runs on the present values. So the templates can count and move things about as if they were
     // alone.
     let shown = page.clone();
-    let html = session
-        .render_page(move |session| shown.render(session, &context))
+    let (html, seen) = session
+        .render_page(move |session| {
+            let html = shown.render(session, &context)?;
+            Ok::<_, Error>((html, Seen::at_the_end_of(session)?))
+        })
         .await?;
 
     let answer = match &page.front.redirect_to {
         Some(to) => Redirect::to(to).into_response(),
         None => (status, [(CONTENT_TYPE, page.content_type())], html).into_response(),
     };
-    Ok(answer)
+    Ok((Extension(seen), answer).into_response())
+}
+
+/// The methods of a path that has pages.
+fn allowed(shop: &Shop, path: &str) -> Result<Option<String>, Failure> {
+    let mut allowed = Vec::new();
+    for method in [Method::GET, Method::POST] {
+        if shop.page(&method, path)?.is_some() {
+            allowed.push(method);
+        }
+    }
+    if allowed.contains(&Method::GET) {
+        allowed.insert(1, Method::HEAD);
+    }
+    let allowed: Vec<_> = allowed.iter().map(Method::as_str).collect();
+    Ok((!allowed.is_empty()).then(|| allowed.join(", ")))
 }
 
 /// The page about who is signed in, and where.
 async fn account(
     State(shop): State<Shop>,
     session: Session,
-    Form(params): Form<Params>,
+    Query(params): Query<Params>,
 ) -> Result<Response, Failure> {
-    let Some(page) = shop.page("get", "/account")? else {
+    let Some(page) = shop.page(&Method::GET, "/account")? else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     let mut context = context("/account", params);
@@ -154,45 +193,59 @@ async fn account(
     });
     context.insert("sessions".into(), Value::array(siblings));
     let shown = page.clone();
-    let html = session
-        .render_page(move |session| shown.render(session, &context))
+    let (html, seen) = session
+        .render_page(move |session| {
+            let html = shown.render(session, &context)?;
+            Ok::<_, Error>((html, Seen::at_the_end_of(session)?))
+        })
         .await?;
-    Ok(([(CONTENT_TYPE, page.content_type())], html).into_response())
+    Ok((Extension(seen), [(CONTENT_TYPE, page.content_type())], html).into_response())
 }
 
 /// Any name will do here. A real site would ask for more.
 ///
 /// Signing in gives the session a new secret, so that nobody who knew the old one comes along.
-async fn sign_in(session: Session, Form(params): Form<Params>) -> Result<Redirect, Failure> {
+async fn sign_in(session: Session, Form(params): Form<Params>) -> Result<Response, Failure> {
     let name = params.get("name").map_or("", |name| name.trim());
     let name: String = name.chars().take(40).collect();
-    session
-        .render_page(move |session| {
-            if name.is_empty() {
-                return session.set("flash", "Please tell us a name.");
-            }
-            session.login(&name)?;
-            // For the templates to greet. Who is signed in, `Session::user` says.
-            session.set("user_name", &name)?;
-            session.set("flash", format!("Welcome, {name}."))
-        })
-        .await?;
-    Ok(Redirect::to("/account"))
+    act(session, move |session| {
+        if name.is_empty() {
+            return session.set("flash", "Please tell us a name.");
+        }
+        session.login(&name)?;
+        // For the templates to greet. `Session::user` is the user who is signed in.
+        session.set("user_name", &name)?;
+        session.set("flash", format!("Welcome, {name}."))
+    })
+    .await
 }
 
-async fn sign_out(session: Session) -> Result<Redirect, Failure> {
+async fn sign_out(session: Session) -> Result<Response, Failure> {
     session.run(Session::logout).await?;
-    Ok(Redirect::to("/account"))
+    let seen = Seen::at_the_end_of(&session)?;
+    Ok((Extension(seen), Redirect::to("/account")).into_response())
 }
 
-async fn sign_out_elsewhere(session: Session) -> Result<Redirect, Failure> {
+async fn sign_out_elsewhere(session: Session) -> Result<Response, Failure> {
     let others = session.run(Session::revoke_others).await?;
-    session
+    act(session, move |session| {
+        session.set("flash", format!("Other places signed out: {others}."))
+    })
+    .await
+}
+
+/// Changes the session, and shows the account.
+async fn act(
+    session: Session,
+    change: impl Fn(&Session) -> Result<(), Error> + Send + 'static,
+) -> Result<Response, Failure> {
+    let seen = session
         .render_page(move |session| {
-            session.set("flash", format!("Other places signed out: {others}."))
+            change(session)?;
+            Seen::at_the_end_of(session)
         })
         .await?;
-    Ok(Redirect::to("/account"))
+    Ok((Extension(seen), Redirect::to("/account")).into_response())
 }
 
 /// What templates see under `context`, beside the session.
@@ -207,15 +260,6 @@ fn context(path: &str, params: Params) -> Object {
     })
 }
 
-fn has_cookie(headers: &HeaderMap, name: &str) -> bool {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|header| header.to_str().ok())
-        .flat_map(|header| header.split("; "))
-        .any(|cookie| cookie.split_once('=').is_some_and(|(own, _)| own == name))
-}
-
 /// Whether the store answers.
 async fn health(sessions: Sessions) -> Response {
     match tokio::task::spawn_blocking(move || sessions.ping()).await {
@@ -224,7 +268,8 @@ async fn health(sessions: Sessions) -> Response {
     }
 }
 
-/// What went wrong, for the log; visitors learn no more than that something did.
+/// An error, for the log. Visitors learn only that something went wrong; in development the browser
+/// shows the error.
 struct Failure(Box<dyn StdError + Send + Sync>);
 
 impl From<Error> for Failure {
@@ -237,7 +282,8 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         log(&*self.0);
         let text = "Something went wrong. The server's log says what.";
-        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        let failed = Extension(Failed(self.0.to_string()));
+        (StatusCode::INTERNAL_SERVER_ERROR, failed, text).into_response()
     }
 }
 

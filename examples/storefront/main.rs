@@ -6,6 +6,8 @@
 //! ```
 //!
 //! - `app.rs` is what a host does in Rust: routes, signing in and out, and one line that renders.
+//! - `app/watch.rs` shows what each request does with the session: a line on the terminal, and in
+//!   development a strip below each page.
 //! - `app/site.rs` reads the folder. What the pages do with the session is in the pages:
 //!   `fixtures/site/views/`.
 //! - `app/options.rs` reads the arguments and opens the store.
@@ -14,6 +16,7 @@ mod app;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use app::Shop;
 use app::options::{Options, USAGE};
@@ -51,12 +54,13 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("templates in {}", options.site.display());
     println!("listening on http://{}", listener.local_addr()?);
     let routes = shop.routes();
-    shop.serve(routes, listener, interrupted()).await?;
+    let log = Arc::new(|line: &str| println!("{line}"));
+    shop.serve(routes, listener, log, interrupted()).await?;
     println!("stopped");
     Ok(())
 }
 
-/// Until somebody presses Ctrl-C, or a supervisor asks to stop.
+/// Waits for Ctrl-C, or for a supervisor that asks to stop.
 async fn interrupted() {
     let ctrl_c = tokio::signal::ctrl_c();
     #[cfg(unix)]

@@ -106,10 +106,7 @@ fn a_person_walks_the_site() {
 
     // Preferences show at once.
     ann.choose("dark");
-    ann.choose("de");
     ann.follow("main button");
-    assert_eq!(ann.text("h1"), "Guten Tag");
-    assert_eq!(ann.text("nav a:nth-child(1)"), "Waren");
     let background = "return getComputedStyle(document.body).backgroundColor";
     assert_eq!(ann.browser.run(background), "rgb(23, 26, 25)");
 
@@ -181,6 +178,83 @@ fn a_person_walks_the_site() {
     ann.go("/cart");
     assert!(ann.browser.has("#empty"));
 
+    drop(ann);
+    server.stop();
+}
+
+impl Person<'_> {
+    fn number(&self, class: &str) -> u64 {
+        self.text(&format!("#strip .{class}")).parse().unwrap()
+    }
+}
+
+/// A person sees in the strip what the server has counted.
+#[test]
+fn the_strip_shows_what_the_counters_count() {
+    if !webdriver::is_there() {
+        return;
+    }
+    let driver = Driver::start();
+    let sessions = sessions(MemoryStore::new());
+    let server = Server::start(sessions.clone());
+    let mut ann = Person::on(&driver, url(&server));
+    for path in [
+        "/",
+        "/counter",
+        "/counter",
+        "/products",
+        "/session",
+        "/about",
+        "/nowhere",
+    ] {
+        let before = sessions.counters();
+        ann.go(path);
+        let after = sessions.counters();
+        assert_eq!(ann.number("loads"), after.loads - before.loads, "{path}");
+        assert_eq!(
+            ann.number("commits"),
+            after.commits - before.commits,
+            "{path}"
+        );
+    }
+    assert_eq!(ann.text("#strip .cookie"), "sent, none set");
+
+    ann.go("/account");
+    let id = ann.text("#strip .session");
+    ann.browser.fill("[name=name]", "Ann");
+    ann.follow("main button");
+    assert_eq!(
+        ann.text(".strip dl:first-child .cookie"),
+        "sent, new one set"
+    );
+    assert_eq!(ann.text("#strip .session"), id, "the session ID stays");
+    drop(ann);
+    server.stop();
+}
+
+/// Sixteen frames of one page ask for the counter at once: none is lost, and no two get one number.
+#[test]
+fn frames_that_count_at_once_lose_no_visit() {
+    if !webdriver::is_there() {
+        return;
+    }
+    let driver = Driver::start();
+    let sessions = sessions(MemoryStore::new());
+    let server = Server::start(sessions.clone());
+    let mut ann = Person::on(&driver, url(&server));
+    ann.go("/rush");
+    let numbers = "return [...document.querySelectorAll('iframe')]\
+        .map(frame => +frame.contentDocument.querySelector('#visits').textContent).sort((a, b) => a - b)";
+    let numbers = ann.browser.run(numbers);
+    let counted: Vec<_> = numbers
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Json::as_u64)
+        .collect();
+    assert_eq!(counted, (1..=16).collect::<Vec<_>>());
+    ann.go("/counter");
+    assert_eq!(ann.text("#visits"), "17");
     drop(ann);
     server.stop();
 }
@@ -386,10 +460,17 @@ fn pages_fit_a_phone() {
         "/wizard",
         "/search",
         "/counter",
+        "/rush",
+        "/session",
         "/account",
         "/about",
+        "/nowhere",
     ] {
-        for (name, width, height) in [("desktop", 1000, 640), ("phone", 360, 740)] {
+        for (name, width, height) in [
+            ("desktop", 1280, 900),
+            ("phone", 390, 844),
+            ("small", 320, 640),
+        ] {
             ann.browser.resize(width, height);
             ann.go(path);
             let wide = "return document.documentElement.scrollWidth";

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::routing::get;
 use liquid_session::store::{MemoryStore, RedbStore};
-use liquid_session::{Session, Sessions};
+use liquid_session::{Session, SessionConfig, Sessions};
 use tokio::sync::Notify;
 
 use crate::app::options::{Options, Store};
@@ -106,11 +107,22 @@ fn a_walk_through_cart_wizard_and_sign_in() {
         let done = ann.submit("/wizard", &[("go", "next")]);
         assert_eq!(done.flash(), Some("Thank you, Ann. It is on its way."));
         assert_eq!(done.text_of("cart-size"), Some("0"));
-        let reset = ann.submit("/wizard", &[("go", "reset")]);
         assert!(
-            reset.body.contains(r#"name="name" value="""#),
+            done.body.contains("id=\"empty\""),
+            "nothing is left to order"
+        );
+        let session = ann.get("/session.json").body;
+        assert_eq!(
+            session.trim(),
+            r#"{"user_name":"Ann"}"#,
+            "the wizard is empty"
+        );
+        ann.submit("/cart/add", &[("product", "map")]);
+        let again = ann.get("/wizard");
+        assert!(
+            again.body.contains(r#"name="name" value="""#),
             "{}",
-            reset.body
+            again.body
         );
 
         ann.submit("/sign-out", &[]);
@@ -123,10 +135,9 @@ fn a_walk_through_cart_wizard_and_sign_in() {
 fn preferences_show_at_once_in_the_layout() {
     let server = Server::start(sessions(MemoryStore::new()));
     let mut ann = Visitor::of(&server);
-    let home = ann.submit("/preferences", &[("theme", "dark"), ("language", "pl")]);
-    assert!(home.body.contains(r#"<html lang="pl" data-theme="dark">"#));
-    assert!(home.body.contains("Koszyk"));
-    let home = ann.submit("/preferences", &[("theme", "light"), ("language", "en")]);
+    let home = ann.submit("/preferences", &[("theme", "dark")]);
+    assert!(home.body.contains(r#"<html lang="en" data-theme="dark">"#));
+    let home = ann.submit("/preferences", &[("theme", "light")]);
     assert!(home.body.contains(r#"<html lang="en" data-theme="light">"#));
     assert_eq!(ann.get("/session.json").body.trim(), "{}");
     server.stop();
@@ -263,6 +274,8 @@ fn what_visitors_type_is_escaped() {
     const TYPED: &str = "\"'><script>alert(1)</script>";
     let server = Server::start(sessions(MemoryStore::new()));
     let mut mallory = Visitor::of(&server);
+    let cart = mallory.submit("/cart/add", &[("product", "map")]);
+    assert_eq!(cart.text_of("cart-size"), Some("1"));
     let mut seen = vec![
         mallory.submit("/sign-in", &[("name", TYPED)]),
         mallory.get("/"),
@@ -276,7 +289,8 @@ fn what_visitors_type_is_escaped() {
         mallory.submit("/wizard", &[("go", "next")]),
         mallory.submit("/cart/add", &[("product", TYPED)]),
         mallory.submit("/cart/change", &[("product", "map"), ("quantity", TYPED)]),
-        mallory.submit("/preferences", &[("theme", TYPED), ("language", TYPED)]),
+        mallory.submit("/preferences", &[("theme", TYPED)]),
+        mallory.get("/session"),
         mallory.get("/%3Cscript%3E"),
     ];
     seen.push(mallory.get("/account"));
@@ -336,6 +350,9 @@ fn an_untouched_page_gets_no_cookie_and_says_so() {
     let server = Server::start(sessions(MemoryStore::new()));
     let mut ann = Visitor::of(&server);
     let page = ann.get("/about");
+    for way in ["/products", "/cart", "/counter", "/session"] {
+        assert!(page.body.contains(&format!("<a href=\"{way}\">")), "{way}");
+    }
     assert!(
         page.text_of("cookie")
             .unwrap()
@@ -418,7 +435,6 @@ fn other_paths_are_not_found_and_health_needs_no_session() {
     let server = Server::start(sessions(MemoryStore::new()));
     let mut ann = Visitor::of(&server);
     assert_eq!(ann.get("/nowhere").status, 404);
-    assert_eq!(ann.get("/cart/add").status, 404, "by POST only");
     assert_eq!(ann.get("/../config.yml").status, 404);
     let health = ann.get("/healthz");
     assert_eq!((health.status, &*health.body), (200, "ok"));
@@ -450,6 +466,252 @@ fn what_another_site_posts_changes_nothing() {
         assert_eq!(answer.status, 403, "{sender:?}");
     }
     assert_eq!(ann.get("/cart").text_of("who"), Some("Sign in"));
+    server.stop();
+}
+
+#[test]
+fn a_page_takes_its_methods_only() {
+    let server = Server::start(sessions(MemoryStore::new()));
+    let mut ann = Visitor::of(&server);
+    for path in ["/", "/account", "/products"] {
+        let head = ann.ask("HEAD", path);
+        assert_eq!((head.status, &*head.body), (200, ""), "{path}");
+        assert_eq!(
+            head.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+    }
+    for (method, path, allow) in [
+        ("OPTIONS", "/", "GET, HEAD"),
+        ("DELETE", "/cart", "GET, HEAD"),
+        ("PUT", "/wizard", "GET, HEAD, POST"),
+        ("POST", "/products", "GET, HEAD"),
+        ("GET", "/cart/add", "POST"),
+        ("HEAD", "/cart/add", "POST"),
+        ("DELETE", "/account", "GET,HEAD"),
+        ("GET", "/sign-in", "POST"),
+    ] {
+        let answer = ann.ask(method, path);
+        assert_eq!(answer.status, 405, "{method} {path}");
+        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+    assert_eq!(ann.ask("DELETE", "/nowhere").status, 404);
+    assert_eq!(ann.cookie, None);
+    server.stop();
+}
+
+#[test]
+fn an_empty_cart_can_t_be_ordered() {
+    let server = Server::start(sessions(MemoryStore::new()));
+    let mut ann = Visitor::of(&server);
+    assert!(ann.get("/wizard").body.contains("id=\"empty\""));
+    ann.submit("/cart/add", &[("product", "map")]);
+    ann.submit("/wizard", &[("go", "next"), ("name", "Ann")]);
+    ann.submit("/wizard", &[("go", "next"), ("city", "Oslo")]);
+    ann.submit("/cart/remove", &[("product", "map")]);
+    let refused = ann.submit("/wizard", &[("go", "next")]);
+    assert_eq!(refused.flash(), Some("Your cart is empty."));
+    // What was typed waits for the next product.
+    ann.submit("/cart/add", &[("product", "socks")]);
+    assert_eq!(ann.get("/wizard").text_of("whom"), Some("Ann"));
+    server.stop();
+}
+
+#[test]
+fn the_session_page_shows_keys_and_values() {
+    let server = Server::start(sessions(MemoryStore::new()));
+    let mut ann = Visitor::of(&server);
+    let page = ann.get("/session");
+    assert!(page.body.contains("id=\"none\""));
+    assert_eq!(ann.cookie, None);
+    ann.submit("/cart/add", &[("product", "map")]);
+    ann.get("/counter");
+    let page = ann.get("/session").body;
+    assert!(page.contains("<code>{&quot;map&quot;:1}</code>"), "{page}");
+    assert!(
+        page.contains("<th scope=\"row\"><code>visits</code></th><td><code>1</code></td>"),
+        "{page}"
+    );
+    assert_eq!(page.matches("scope=\"row\"").count(), 2);
+    server.stop();
+}
+
+/// The loads and commits of a request, as the counters of all requests have moved.
+struct Moved<'s>(&'s Sessions, u64, u64);
+
+impl<'s> Moved<'s> {
+    fn since_now(sessions: &'s Sessions) -> Self {
+        let counters = sessions.counters();
+        Self(sessions, counters.loads, counters.commits)
+    }
+
+    fn by(&self) -> (u64, u64) {
+        let counters = self.0.counters();
+        (counters.loads - self.1, counters.commits - self.2)
+    }
+}
+
+/// The numbers of a strip.
+fn numbers(loads: Option<&str>, commits: Option<&str>) -> (u64, u64) {
+    (
+        loads.unwrap().parse().unwrap(),
+        commits.unwrap().parse().unwrap(),
+    )
+}
+
+fn of_strip(page: &Answer) -> (u64, u64) {
+    numbers(page.strip("loads"), page.strip("commits"))
+}
+
+#[test]
+fn the_strip_shows_what_the_counters_count() {
+    on_each_store(|sessions| {
+        let server = Server::start(sessions.clone());
+        let mut ann = Visitor::of(&server);
+        let pages = [
+            "/",
+            "/about",
+            "/cart",
+            "/counter",
+            "/counter",
+            "/session",
+            "/account",
+            "/search?q=map",
+            "/nowhere",
+        ];
+        for round in 0..2 {
+            for path in pages {
+                let moved = Moved::since_now(&sessions);
+                let page = ann.get(path);
+                assert_eq!(of_strip(&page), moved.by(), "{path} in round {round}");
+            }
+        }
+        for (path, form) in [
+            ("/cart/add", &[("product", "map")][..]),
+            ("/preferences", &[("theme", "dark")]),
+            ("/sign-in", &[("name", "Ann")]),
+            ("/sign-in", &[("name", "Bob")]),
+            ("/wizard", &[("go", "next"), ("name", "Bob")]),
+        ] {
+            let moved = Moved::since_now(&sessions);
+            let answer = ann.post(path, form);
+            let by = moved.by();
+            let moved = Moved::since_now(&sessions);
+            let page = ann.get(answer.header("location").unwrap());
+            let before = numbers(page.strip_before("loads"), page.strip_before("commits"));
+            assert_eq!(before, by, "{path}");
+            assert_eq!(of_strip(&page), moved.by(), "after {path}");
+            assert_eq!(
+                page.strip_before("request"),
+                Some(&*format!("POST {path} 303"))
+            );
+        }
+        server.stop();
+    });
+}
+
+/// A request that meets another one loads again. The strips have all of it, each its own.
+#[test]
+fn strips_of_parallel_requests_add_up_to_the_counters() {
+    on_each_store(|sessions| {
+        let server = Server::start(sessions.clone());
+        let mut ann = Visitor::of(&server);
+        ann.submit("/cart/add", &[("product", "map")]);
+        let (loads, commits) = (AtomicU64::new(0), AtomicU64::new(0));
+        let moved = Moved::since_now(&sessions);
+        in_parallel(&server, &ann, 8, |_, twin| {
+            for _ in 0..10 {
+                let (loaded, committed) = of_strip(&twin.get("/counter"));
+                assert!(loaded >= 1);
+                assert_eq!(committed, 1);
+                loads.fetch_add(loaded, Ordering::Relaxed);
+                commits.fetch_add(committed, Ordering::Relaxed);
+            }
+        });
+        assert_eq!((loads.into_inner(), commits.into_inner()), moved.by());
+        server.stop();
+    });
+}
+
+#[test]
+fn the_strip_shows_cookie_bytes_session_and_keys() {
+    let server = Server::start(sessions(MemoryStore::new()));
+    let mut ann = Visitor::of(&server);
+    let page = ann.get("/");
+    assert_eq!(page.strip("request"), Some("GET / 200"));
+    assert_eq!(page.strip("cookie"), Some("not sent, none set"));
+    assert_eq!(page.strip("bytes"), Some("0 of 4096"));
+    assert_eq!(page.strip("session"), Some("none"));
+    assert_eq!(page.strip("read"), Some("cart, flash, theme, user_name"));
+    assert_eq!(page.strip("written"), Some("nothing"));
+    assert_eq!(page.strip_before("request"), None);
+
+    let page = ann.get("/counter");
+    assert_eq!(page.strip("cookie"), Some("not sent, new one set"));
+    assert_eq!(page.strip("written"), Some("visits"));
+    let bytes = page.strip("bytes").unwrap().to_owned();
+    assert!(
+        bytes != "0 of 4096" && bytes.ends_with(" of 4096"),
+        "{bytes}"
+    );
+    let id = page.strip("session").unwrap().to_owned();
+    assert_eq!(id.len(), 36);
+    let secret = ann.cookie.clone().unwrap();
+    assert!(!page.body.contains(secret.split_once('=').unwrap().1));
+
+    let page = ann.get("/session");
+    assert_eq!(page.strip("cookie"), Some("sent, none set"));
+    assert_eq!(page.strip("bytes"), Some(&*bytes));
+    assert_eq!(page.strip("session"), Some(&*id));
+    assert_eq!(page.strip("read"), Some("all keys"));
+
+    let page = ann.submit("/sign-in", &[("name", "Ann")]);
+    assert_eq!(page.strip_before("cookie"), Some("sent, new one set"));
+    assert_eq!(page.strip_before("written"), Some("flash, user_name"));
+    assert_eq!(page.strip("session"), Some(&*id), "the session ID stays");
+    let answer = ann.post("/sign-out", &[]);
+    assert_eq!(answer.status, 303);
+    let lines = server.lines();
+    assert!(
+        lines.last().unwrap().contains("cookie sent, removed"),
+        "{lines:?}"
+    );
+    server.stop();
+}
+
+#[test]
+fn each_request_is_a_line_on_the_terminal() {
+    let server = Server::start(sessions(MemoryStore::new()));
+    let mut ann = Visitor::of(&server);
+    ann.get("/style.css");
+    ann.post("/cart/add", &[("product", "map")]);
+    ann.get("/cart");
+    ann.get("/cart/add");
+    ann.get("/%1b%0a");
+    let lines = server.lines();
+    let without_time: Vec<_> = lines
+        .iter()
+        .map(|line| line.rsplit_once("  ").unwrap().0)
+        .collect();
+    assert_eq!(
+        without_time,
+        [
+            "GET /style.css 200  session untouched",
+            "POST /cart/add 303  0 loads, 1 commit  cookie not sent, new one set  44 of 4096 bytes  reads cart  writes cart, flash",
+            "GET /cart 200  1 load, 1 commit  cookie sent, none set  12 of 4096 bytes  reads cart, flash, theme, user_name  writes flash",
+            "GET /cart/add 405",
+            "GET /%1b%0a 404  1 load, 0 commits  cookie sent, none set  12 of 4096 bytes  reads cart, flash, theme, user_name  writes nothing",
+        ]
+    );
+    server.stop();
+}
+
+#[test]
+fn in_production_there_is_no_strip() {
+    let server = Server::start(Sessions::new(MemoryStore::new(), SessionConfig::default()));
+    let page = Visitor::of(&server).get("/");
+    assert_eq!(page.status, 200);
+    assert!(!page.body.contains("strip\""), "{}", page.body);
     server.stop();
 }
 

@@ -5,6 +5,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub(crate) fn sessions(store: impl SessionStore) -> Sessions {
 /// A running site. It stops, and lets go of its store, with [`stop`](Self::stop).
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    lines: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,17 +73,26 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let kept = lines.clone();
+        let log = Arc::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
         let serve = async move {
             let stopped = async {
                 let _ = stopped.await;
             };
-            shop.serve(routes, listener, stopped).await.unwrap();
+            shop.serve(routes, listener, log, stopped).await.unwrap();
         };
         Self {
             address,
+            lines,
             stop: Some(stop),
             thread: Some(std::thread::spawn(move || runtime.block_on(serve))),
         }
+    }
+
+    /// The lines of the terminal since the last call.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines.lock().unwrap())
     }
 
     /// Asks it to stop; what is being answered is answered.
@@ -124,10 +135,28 @@ impl Answer {
         Some(text)
     }
 
+    /// A number or a text of the strip below the page.
+    pub(crate) fn strip(&self, class: &str) -> Option<&str> {
+        let (_, strip) = self.body.split_once("<dl id=\"strip\">")?;
+        field(strip, class)
+    }
+
+    /// The strip of the request that led here.
+    pub(crate) fn strip_before(&self, class: &str) -> Option<&str> {
+        let (_, strips) = self.body.split_once("<aside")?;
+        let (strip, _) = strips.split_once("<dl id=\"strip\">")?;
+        field(strip, class)
+    }
+
     pub(crate) fn flash(&self) -> Option<&str> {
         let (_, rest) = self.body.split_once("role=\"status\">")?;
         Some(rest.split_once("</p>")?.0)
     }
+}
+
+fn field<'s>(strip: &'s str, class: &str) -> Option<&'s str> {
+    let (_, rest) = strip.split_once(&format!("<dd class=\"{class}\">"))?;
+    Some(rest.split_once("</dd>")?.0)
 }
 
 impl Visitor {
@@ -203,6 +232,20 @@ impl Visitor {
         }
         let response = request.call().unwrap();
         (response.status().as_u16(), response.headers().clone())
+    }
+
+    /// Sends a request without a body, on a connection of its own: the server closes one whose request it
+    /// does not read to the end.
+    pub(crate) fn ask(&mut self, method: &str, path: &str) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address))
+            .header("connection", "close");
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        let response = self.agent.run(request.body(()).unwrap());
+        self.receive(response.unwrap())
     }
 
     /// Sends a form, and goes where the answer leads.
