@@ -2,8 +2,6 @@
 
 #[path = "app/options.rs"]
 pub(crate) mod options;
-#[path = "app/site.rs"]
-mod site;
 #[path = "app/watch.rs"]
 mod watch;
 
@@ -24,19 +22,20 @@ use axum::{Extension, Form, Router};
 use liquid::model::{Object, Value};
 use liquid::object;
 use liquid_session::clock::{Clock as _, SystemClock};
+use liquid_session::config::Environment;
 use liquid_session::http::SessionLayer;
+use liquid_session::views::Views;
 use liquid_session::{Error, Session, Sessions};
 use tokio::net::TcpListener;
 use tower_http::csrf::CsrfLayer;
 
-use site::{Folder, Page};
 pub(crate) use watch::Log;
 use watch::{Failed, Seen, Watch, has_cookie, watch};
 
 /// The templates, and the sessions they run in.
 #[derive(Clone)]
 pub(crate) struct Shop {
-    folder: Arc<Folder>,
+    views: Arc<Views>,
     sessions: Sessions,
 }
 
@@ -44,12 +43,9 @@ pub(crate) struct Shop {
 type Params = BTreeMap<String, String>;
 
 impl Shop {
-    pub(crate) fn open(
-        site: &Path,
-        sessions: Sessions,
-    ) -> Result<Self, Box<dyn StdError + Send + Sync>> {
-        let folder = Arc::new(Folder::open(site)?);
-        Ok(Self { folder, sessions })
+    pub(crate) fn open(site: &Path, sessions: Sessions) -> Result<Self, Error> {
+        let views = Arc::new(Views::open(site)?);
+        Ok(Self { views, sessions })
     }
 
     /// Every page of the folder is a route. In Rust is only what a template can't do, and must not
@@ -92,9 +88,12 @@ impl Shop {
         served
     }
 
-    fn page(&self, method: &Method, path: &str) -> Result<Option<Arc<Page>>, Failure> {
-        let site = self.folder.site().map_err(Failure)?;
-        Ok(site.page(method.as_str(), path))
+    /// Reads changed templates again, in development: that asks the file system about each of them.
+    fn refresh(&self) -> Result<(), Failure> {
+        if self.sessions.config().environment() == Environment::Development {
+            self.views.refresh()?;
+        }
+        Ok(())
     }
 }
 
@@ -104,29 +103,25 @@ async fn page(
     session: Session,
     request: Request,
 ) -> Result<Response, Failure> {
+    shop.refresh()?;
+    let views = &shop.views;
     let path = request.uri().path().to_owned();
-    let method = match request.method() {
-        &Method::HEAD => Method::GET,
-        method => method.clone(),
-    };
-    let (status, page) = match shop.page(&method, &path)? {
-        Some(page) => (StatusCode::OK, page),
-        None => {
-            if let Some(allowed) = allowed(&shop, &path)? {
-                let text = format!("This address takes {allowed} only.");
-                return Ok(
-                    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)], text).into_response()
-                );
-            }
-            match shop.page(&Method::GET, "/404")? {
-                Some(page) => (StatusCode::NOT_FOUND, page),
-                None => return Ok(StatusCode::NOT_FOUND.into_response()),
-            }
-        }
+    let (status, page) = if let Some(page) = views.page(request.method().as_str(), &path) {
+        (StatusCode::OK, page)
+    } else if let methods = views.methods(&path)
+        && !methods.is_empty()
+    {
+        let allowed = methods.join(", ").replace("GET", "GET, HEAD");
+        let text = format!("This address takes {allowed} only.");
+        return Ok((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)], text).into_response());
+    } else if let Some(page) = views.page("get", "/404") {
+        (StatusCode::NOT_FOUND, page)
+    } else {
+        return Ok(StatusCode::NOT_FOUND.into_response());
     };
     // Whether, and no more: no page may see the secret.
     let came_with_cookie = has_cookie(request.headers(), shop.sessions.config().cookie_name());
-    let params = if method == Method::POST {
+    let params = if request.method() == Method::POST {
         match Form::from_request(request, &()).await {
             Ok(Form(params)) => params,
             Err(refused) => return Ok(refused.into_response()),
@@ -136,6 +131,7 @@ async fn page(
     };
     let mut context = context(&path, params);
     context.insert("came_with_cookie".into(), Value::scalar(came_with_cookie));
+    let globals = object!({ "context": context });
 
     // The page may run more than once: if another request has changed meanwhile what it read, it
     // runs on the present values. So the templates can count and move things about as if they were
@@ -143,31 +139,16 @@ async fn page(
     let shown = page.clone();
     let (html, seen) = session
         .render_page(move |session| {
-            let html = shown.render(session, &context)?;
+            let html = shown.render(session, &globals)?;
             Ok::<_, Error>((html, Seen::at_the_end_of(session)?))
         })
         .await?;
 
-    let answer = match &page.front.redirect_to {
+    let answer = match page.redirect_to() {
         Some(to) => Redirect::to(to).into_response(),
         None => (status, [(CONTENT_TYPE, page.content_type())], html).into_response(),
     };
     Ok((Extension(seen), answer).into_response())
-}
-
-/// The methods of a path that has pages.
-fn allowed(shop: &Shop, path: &str) -> Result<Option<String>, Failure> {
-    let mut allowed = Vec::new();
-    for method in [Method::GET, Method::POST] {
-        if shop.page(&method, path)?.is_some() {
-            allowed.push(method);
-        }
-    }
-    if allowed.contains(&Method::GET) {
-        allowed.insert(1, Method::HEAD);
-    }
-    let allowed: Vec<_> = allowed.iter().map(Method::as_str).collect();
-    Ok((!allowed.is_empty()).then(|| allowed.join(", ")))
 }
 
 /// The page about who is signed in, and where.
@@ -176,7 +157,8 @@ async fn account(
     session: Session,
     Query(params): Query<Params>,
 ) -> Result<Response, Failure> {
-    let Some(page) = shop.page(&Method::GET, "/account")? else {
+    shop.refresh()?;
+    let Some(page) = shop.views.page("get", "/account") else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     let mut context = context("/account", params);
@@ -192,10 +174,11 @@ async fn account(
         }))
     });
     context.insert("sessions".into(), Value::array(siblings));
+    let globals = object!({ "context": context });
     let shown = page.clone();
     let (html, seen) = session
         .render_page(move |session| {
-            let html = shown.render(session, &context)?;
+            let html = shown.render(session, &globals)?;
             Ok::<_, Error>((html, Seen::at_the_end_of(session)?))
         })
         .await?;
@@ -270,17 +253,17 @@ async fn health(sessions: Sessions) -> Response {
 
 /// An error, for the log. Visitors learn only that something went wrong; in development the browser
 /// shows the error.
-struct Failure(Box<dyn StdError + Send + Sync>);
+struct Failure(Error);
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(error.into())
+        Self(error)
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        log(&*self.0);
+        log(&self.0);
         let text = "Something went wrong. The server's log says what.";
         let failed = Extension(Failed(self.0.to_string()));
         (StatusCode::INTERNAL_SERVER_ERROR, failed, text).into_response()

@@ -2,14 +2,13 @@
 //! as platformOS lays it out, and sessions in all of them.
 //!
 //! ```sh
-//! cargo run --example storefront --features axum,redb,yaml
+//! cargo run --example storefront --features axum,redb,views
 //! ```
 //!
-//! - `app.rs` is what a host does in Rust: routes, signing in and out, and one line that renders.
+//! - `app.rs` is what a host does in Rust: routes, signing in and out, and one line that renders. What the
+//!   pages do with the session is in the pages: `fixtures/site/views/`.
 //! - `app/watch.rs` shows what each request does with the session: a line on the terminal, and in
 //!   development a strip below each page.
-//! - `app/site.rs` reads the folder. What the pages do with the session is in the pages:
-//!   `fixtures/site/views/`.
 //! - `app/options.rs` reads the arguments and opens the store.
 
 mod app;

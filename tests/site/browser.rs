@@ -440,7 +440,7 @@ fn pages_fit_a_phone() {
     ann.go("/account");
     ann.browser.fill("[name=name]", "Ann");
     ann.follow("main button");
-    ann.browser.resize(900, 720);
+    ann.browser.resize(900, 800);
     ann.go("/cart");
     ann.follow("#boots form[action='/cart/change'] button");
     keep_picture(&ann, "for-readme");

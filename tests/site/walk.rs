@@ -420,13 +420,79 @@ fn an_edited_template_shows_on_reload() {
     fs::write(&page, "---\nlayout: ''\n---\nedited").unwrap();
     assert_eq!(author.get("/about").body, "edited");
 
-    fs::write(&page, "---\nlayout: ''\n---\n{% session = broken").unwrap();
-    let broken = author.get("/about");
-    assert_eq!(broken.status, 500);
-    assert!(!broken.body.contains("session"), "{}", broken.body);
-
     fs::write(&page, "---\nlayout: ''\n---\nmended again").unwrap();
     assert_eq!(author.get("/about").body, "mended again");
+    server.stop();
+}
+
+const BROKEN: &str = "---\nlayout: ''\n---\n<b>fine</b>\n{% session = broken";
+
+#[test]
+fn a_broken_page_fails_alone_and_the_browser_shows_where() {
+    let folder = copy_of_site();
+    let views = folder.path().join("views");
+    let server = Server::start_with(folder.path(), sessions(MemoryStore::new()), |routes| routes);
+    let mut author = Visitor::of(&server);
+
+    fs::write(views.join("pages/about.liquid"), BROKEN).unwrap();
+    let broken = author.get("/about");
+    assert_eq!(broken.status, 500);
+    assert!(
+        broken.body.contains("views/pages/about.liquid:5:1"),
+        "{}",
+        broken.body
+    );
+    assert!(
+        broken.body.contains("{% session = broken"),
+        "{}",
+        broken.body
+    );
+    assert_eq!(author.get("/").status, 200, "the others go on");
+    assert!(
+        server
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("GET /about 500"))
+    );
+
+    // A partial fails the pages that use it, and what they show is escaped.
+    fs::write(
+        views.join("partials/price.liquid"),
+        "{{ price | nofilter: '<script>' }}",
+    )
+    .unwrap();
+    let broken = author.get("/products");
+    assert_eq!(broken.status, 500);
+    assert!(
+        broken.body.contains("views/partials/price.liquid"),
+        "{}",
+        broken.body
+    );
+    assert!(!broken.body.contains("<script"), "{}", broken.body);
+    assert_eq!(author.get("/search").status, 200);
+
+    fs::remove_dir_all(views.join("pages/cart")).unwrap();
+    fs::write(views.join("pages/counter.liquid"), "---\nslug: [\n---\n").unwrap();
+    assert_eq!(
+        author.get("/search").status,
+        200,
+        "wrong front matter fails alone too"
+    );
+    server.stop();
+}
+
+#[test]
+fn in_production_a_broken_page_says_nothing() {
+    let folder = copy_of_site();
+    fs::write(folder.path().join("views/pages/about.liquid"), BROKEN).unwrap();
+    let sessions = Sessions::new(MemoryStore::new(), SessionConfig::default());
+    let server = Server::start_with(folder.path(), sessions, |routes| routes);
+    let broken = Visitor::of(&server).get("/about");
+    assert_eq!(broken.status, 500);
+    assert_eq!(
+        broken.body,
+        "Something went wrong. The server's log says what."
+    );
     server.stop();
 }
 
