@@ -134,6 +134,12 @@ impl Views {
         Ok(true)
     }
 
+    /// Returns the parser: it knows the partials of the folder.
+    #[cfg(feature = "testing")]
+    pub(crate) fn parser(&self) -> liquid::Parser {
+        self.site.lock().1.parser.clone()
+    }
+
     /// Returns the page of a method and a path, such as `get` and `/cart`. `HEAD` finds the page of `GET`.
     /// A fixed path comes before one with a part such as `:id`.
     pub fn page(&self, method: &str, path: &str) -> Option<Page> {

@@ -36,6 +36,8 @@
 //! | `about` | what the scenario shows; printed with a failure |
 //! | `sessions` | the [settings](crate::SessionConfig), `{timeout_minutes: 30}`; the defaults without it |
 //! | `dialect` | `true`: all templates are in the [Liquid dialect](crate::dialect) |
+//! | `strict` | `true`: an unknown variable in a session value is an error, as with [`strict_sessions`](crate::ParserBuilderExt::strict_sessions) |
+//! | `views` | a [folder of views](crate::views), from the folder of the scenario, for `visit`. Its partials are those of every template; all templates are in the dialect |
 //! | `partials` | templates by name, for `include` and `render` |
 //! | `layouts` | templates by name, for `layout` |
 //! | `requests` | the requests, in order |
@@ -46,6 +48,9 @@
 //! |---|---|
 //! | `page` | the template |
 //! | `file` | the template's path instead, from the folder of the scenario |
+//! | `visit` | the path of a page of the views instead, such as `/cart`: it runs with its layout |
+//! | `method` | the method of a `visit`, `get` without it |
+//! | `params` | `context.params` |
 //! | `layout` | the layout, which gets the page's output as `content_for_layout`, without its final newline |
 //! | `globals` | the variables, which may include a `context`; texts stay texts |
 //! | `browser` | the name of the cookie jar; one default jar without it |
@@ -65,6 +70,7 @@
 //! | `expect` | the output; a final newline is ignored |
 //! | `expect_error` | parsing, the render or the commit fails, with a message that contains this |
 //! | `expect_not` | neither the output nor the error contains this |
+//! | `expect_redirect` | where a `visit` redirects to |
 //! | `expect_session` | the stored session afterwards, with its types; `{}` for none |
 //! | `expect_loads` | how often the store loaded the session |
 //! | `expect_writes` | how often the store stored a change; a touch is none |

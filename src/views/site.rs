@@ -19,7 +19,7 @@ use crate::template::ParserBuilderExt as _;
 const LAYOUT: &str = "application";
 
 pub(super) struct Site {
-    parser: Parser,
+    pub(super) parser: Parser,
     pages: Vec<Source>,
     layouts: HashMap<String, Source>,
 }

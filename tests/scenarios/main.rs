@@ -92,6 +92,7 @@ fn summary(request: &Played) -> String {
         match content
             .as_ref()
             .map(|text| text.strip_suffix('\n').unwrap_or(text))
+            .map(without_frame)
         {
             Some(content) if content.contains('\n') => {
                 writeln!(text, "  {what}:").unwrap();
@@ -110,6 +111,13 @@ fn summary(request: &Played) -> String {
         writeln!(text, "  session: {session}").unwrap();
     }
     text
+}
+
+/// Cuts a page of the shop down to its `main`: the rest is the same on every page.
+fn without_frame(text: &str) -> &str {
+    let main = text.split_once("<main>\n");
+    let main = main.and_then(|(_, rest)| rest.split_once("\n</main>"));
+    main.map_or(text, |(main, _)| main)
 }
 
 /// Replaces UUIDs, which are random.

@@ -3,6 +3,29 @@
 use liquid_session::MemoryStore;
 use liquid_session::testing::scenario::{Report, Scenario};
 
+/// A folder of its own for a test, gone when the test is.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// The report of a scenario, or why it can't be read.
+    fn play(&self, name: &str) -> Result<Report, String> {
+        let scenario = Scenario::from_file(self.0.path().join(name));
+        let scenario = scenario.map_err(|error| error.to_string())?;
+        Ok(scenario.run(MemoryStore::new()).unwrap())
+    }
+}
+
 fn play(yaml: &str) -> Report {
     let scenario = Scenario::from_yaml(yaml).unwrap();
     scenario.run(MemoryStore::new()).unwrap()
@@ -10,6 +33,11 @@ fn play(yaml: &str) -> Report {
 
 #[test]
 fn every_kind_of_expectation_can_fail() {
+    let folder = Folder::new().with("views/pages/index.liquid", "home").with(
+        "views/pages/go.liquid",
+        "---\nmethod: post\nredirect_to: /here\n---\n",
+    );
+    let site = folder.0.path().to_str().unwrap();
     for (request, problem) in [
         ("{page: a, expect: b}", "-b\n    +a"),
         ("{page: a, expect: \"a\\n\\n\"}", "expect (-"),
@@ -50,6 +78,14 @@ fn every_kind_of_expectation_can_fail() {
             "-  \"a\": \"1\"",
         ),
         (
+            "{visit: /go, method: post, expect_redirect: /there}",
+            "expect_redirect: expected /there, found /here",
+        ),
+        (
+            "{visit: /, expect_redirect: /there}",
+            "expect_redirect: expected /there, found none",
+        ),
+        (
             "{page: a, expect_loads: 1}",
             "expect_loads: expected 1, found 0",
         ),
@@ -70,8 +106,15 @@ fn every_kind_of_expectation_can_fail() {
             "expect_cookie: expected none, found set",
         ),
     ] {
-        let scenario =
-            Scenario::from_yaml(&format!("{{about: x, requests: [{request}]}}")).unwrap();
+        // Only requests that visit read the folder.
+        let views = request.contains("visit");
+        let views = if views {
+            format!("views: {site}, ")
+        } else {
+            String::new()
+        };
+        let scenario = format!("{{about: x, {views}requests: [{request}]}}");
+        let scenario = Scenario::from_yaml(&scenario).unwrap();
         let report = scenario.run(MemoryStore::new()).unwrap();
         assert_eq!(report.failed(), 1, "{request}");
         assert!(report.to_string().contains(problem), "{request}: {report}");
@@ -155,6 +198,34 @@ fn mistakes_are_told_with_line_and_column() {
             "a template needs quotes around it",
         ),
         (
+            "about: a\nviews: no/such/folder\nrequests:\n  - page: b\n",
+            "no/such/folder: ",
+        ),
+        (
+            "about: a\nviews: .\npartials: {a: b}\nrequests:\n  - page: b\n",
+            "`partials` are those of the `views`, found both",
+        ),
+        (
+            "about: a\nrequests:\n  - visit: /\n",
+            "`visit` needs the scenario's `views`, found none",
+        ),
+        (
+            "about: a\nrequests:\n  - {visit: /, page: b}\n",
+            "found both `page` and `visit`",
+        ),
+        (
+            "about: a\nrequests:\n  - {visit: /, layout: b}\n",
+            "`layout` has no effect on a `visit`",
+        ),
+        (
+            "about: a\nrequests:\n  - {page: b, method: post}\n",
+            "`method` belongs to a `visit`, found it beside a template",
+        ),
+        (
+            "about: a\nrequests:\n  - {page: b, params: {c: d}, globals: {context: e}}\n",
+            "`params` need an object as the `context` of `globals`",
+        ),
+        (
             "about: a\nrequests:\n  - parallel: [{page: b}]\n",
             "`parallel` has two requests, found 1",
         ),
@@ -220,6 +291,16 @@ fn block<'t>(text: &'t str, heading: &str, kind: &str) -> &'t str {
     let (_, text) = text.split_once(heading).unwrap();
     let (_, text) = text.split_once(&format!("```{kind}\n")).unwrap();
     text.split_once("```").unwrap().0
+}
+
+#[test]
+fn the_visit_of_the_guide_passes_in_the_shop() {
+    let guide = include_str!("../../docs/guide/testing.md");
+    let scenario = block(guide, "# Pages of a site", "yaml");
+    let site = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/site");
+    let scenario = scenario.replace("../site", site);
+    let report = play(&scenario);
+    assert_eq!((report.passed(), report.failed()), (2, 0), "{report}");
 }
 
 #[test]
@@ -345,6 +426,76 @@ fn json_has_the_orders_of_parallel_requests() {
     assert_eq!(line["parallel"]["steps"][1]["output"], "a");
     let error = line["parallel"]["steps"][4]["error"].as_str().unwrap();
     assert!(error.contains("nope"), "{error}");
+}
+
+/// The pages of a folder, as the tests of a site use them.
+#[test]
+fn pages_of_a_folder_are_visited() {
+    let folder = Folder::new()
+        .with("site/views/pages/add.liquid", "---\nmethod: post\nredirect_to: /list\n---\n{% session list = context.params.item %}")
+        .with("site/views/pages/list.liquid", "{% render 'item' %} for {{ context.name }}")
+        .with("site/views/partials/item.liquid", "<li>{{ context.session.list }}</li>")
+        .with("site/views/layouts/application.liquid", "<ul>{{ content_for_layout }}</ul>")
+        .with(
+            "tests/list.yml",
+            "about: a list\nviews: ../site\nrequests:\n  - visit: /add\n    method: post\n    params: {item: a}\n    expect: ''\n    expect_redirect: /list\n  - visit: /list\n    globals: {context: {name: Ann}}\n    expect: <ul><li>a</li> for Ann</ul>\n  - page: \"{% render 'item' %}\"\n    expect: <li>a</li>\n",
+        );
+    let report = folder.play("tests/list.yml").unwrap();
+    assert_eq!((report.passed(), report.failed()), (3, 0), "{report}");
+
+    for (request, problem) in [
+        (
+            "visit: /ad",
+            "the views have no page for GET `/ad`; did you mean `/add`?",
+        ),
+        (
+            "visit: /add",
+            "the views have no page for GET `/add`, only for POST",
+        ),
+        (
+            "visit: /list?a=b",
+            "no page for GET `/list?a=b`: write the query as `params`",
+        ),
+        (
+            "visit: /nowhere",
+            "the views have no page for GET `/nowhere` at line",
+        ),
+    ] {
+        let folder = Folder::new()
+            .with("site/views/pages/add.liquid", "---\nmethod: post\n---\n")
+            .with("site/views/pages/list.liquid", "")
+            .with(
+                "a.yml",
+                &format!("about: x\nviews: site\nrequests:\n  - {request}\n"),
+            );
+        let err = folder.play("a.yml").unwrap_err();
+        assert!(err.contains(problem), "{err}");
+        assert!(err.contains("at line 4, column 12"), "{err}");
+    }
+}
+
+#[test]
+fn strict_scenarios_refuse_unknown_variables_in_session_values() {
+    let yaml = |strict| {
+        format!(
+            "about: x\nstrict: {strict}\nrequests:\n  - page: \"{{% session a = session.b %}}\"\n"
+        )
+    };
+    let failed = |strict| {
+        let scenario = Scenario::from_yaml(&yaml(strict)).unwrap();
+        scenario.run(MemoryStore::new()).unwrap().failed()
+    };
+    assert_eq!((failed(false), failed(true)), (0, 1));
+
+    let folder = Folder::new()
+        .with("views/pages/a.liquid", "{% session a = session.b %}")
+        .with(
+            "a.yml",
+            "about: x\nviews: .\nstrict: true\nrequests:\n  - visit: /a\n",
+        )
+        .with("b.yml", "about: x\nviews: .\nrequests:\n  - visit: /a\n");
+    assert_eq!(folder.play("a.yml").unwrap().failed(), 1);
+    assert_eq!(folder.play("b.yml").unwrap().failed(), 0);
 }
 
 /// In a store that is full, a page renders and its commit fails.

@@ -9,6 +9,9 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::config::SessionConfig;
+use crate::error::Shown;
+use crate::template::ParserBuilderExt as _;
+use crate::views::{self, Views};
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +21,13 @@ pub(super) struct File {
     pub(super) sessions: SessionConfig,
     #[serde(default)]
     pub(super) dialect: bool,
+    #[serde(default)]
+    pub(super) strict: bool,
+    #[serde(default, deserialize_with = "given")]
+    views: Option<Spanned<PathBuf>>,
+    /// The folder of `views`.
+    #[serde(skip)]
+    pub(super) site: Option<Views>,
     #[serde(default)]
     pub(super) partials: BTreeMap<String, String>,
     #[serde(default)]
@@ -37,6 +47,12 @@ pub(super) struct Written {
     file: Option<Spanned<PathBuf>>,
     #[serde(default, deserialize_with = "given")]
     pub(super) layout: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "given")]
+    visit: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "given")]
+    method: Option<Method>,
+    #[serde(default, deserialize_with = "given")]
+    params: Option<Globals>,
     #[serde(default)]
     pub(super) globals: Globals,
     #[serde(default)]
@@ -67,6 +83,8 @@ pub(super) struct Written {
     pub(super) expect_error: Option<String>,
     #[serde(default, deserialize_with = "given")]
     pub(super) expect_not: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub(super) expect_redirect: Option<String>,
     #[serde(default, deserialize_with = "given")]
     pub(super) expect_session: Option<BTreeMap<String, serde_json::Value>>,
     #[serde(default, deserialize_with = "given")]
@@ -99,6 +117,9 @@ impl Written {
             ("page", self.page.is_some()),
             ("file", self.file.is_some()),
             ("layout", self.layout.is_some()),
+            ("visit", self.visit.is_some()),
+            ("method", self.method.is_some()),
+            ("params", self.params.is_some()),
             ("globals", !self.globals.0.is_empty()),
             ("browser", self.browser.0 != Browser::default().0),
             ("cookie", self.cookie.is_some()),
@@ -114,6 +135,7 @@ impl Written {
             ("expect", self.expect.is_some()),
             ("expect_error", self.expect_error.is_some()),
             ("expect_not", self.expect_not.is_some()),
+            ("expect_redirect", self.expect_redirect.is_some()),
             ("expect_session", self.expect_session.is_some()),
             ("expect_loads", self.expect_loads.is_some()),
             ("expect_writes", self.expect_writes.is_some()),
@@ -181,27 +203,147 @@ pub(super) struct Parallel {
     pub(super) written: Written,
 }
 
-/// A request with its page. [`File::read`] fills in a page that is a file.
+/// A request with its page. [`File::read`] fills in a page that is in a file.
 #[derive(Debug, serde::Deserialize)]
 #[serde(try_from = "Written")]
 pub(super) struct Request {
-    pub(super) page: String,
+    pub(super) page: Page,
     pub(super) written: Written,
+}
+
+#[derive(Debug)]
+pub(super) enum Page {
+    /// A template.
+    Source(String),
+    /// A page of the views.
+    Visit(Box<views::Page>),
 }
 
 impl TryFrom<Written> for Request {
     type Error = String;
 
     fn try_from(mut written: Written) -> Result<Self, Self::Error> {
-        let page = match (written.page.take(), &written.file) {
-            (Some(page), None) => page,
-            (None, Some(_)) => String::new(),
-            (None, None) => {
-                return Err("a request needs its template: `page`, or `file` with a path".into());
+        let sources: Vec<_> = written
+            .keys()
+            .filter(|key| ["page", "file", "visit"].contains(key))
+            .collect();
+        match sources[..] {
+            [_] => {}
+            [] => {
+                return Err(
+                    "a request needs its template: `page`, `file` with a path, or `visit` with the path of a page"
+                        .to_owned(),
+                );
             }
-            (Some(_), Some(_)) => return Err("a request has `page` or `file`, found both".into()),
-        };
+            [one, other, ..] => {
+                return Err(format!(
+                    "a request has one of `page`, `file` and `visit`, found both `{one}` and `{other}`"
+                ));
+            }
+        }
+        if written.visit.is_some() {
+            if let Some(key) = written
+                .keys()
+                .find(|key| ["layout", "lenient"].contains(key))
+            {
+                return Err(format!(
+                    "`{key}` has no effect on a `visit`, whose page is as the views say"
+                ));
+            }
+        } else if let Some(key) = written
+            .keys()
+            .find(|key| ["method", "expect_redirect"].contains(key))
+        {
+            return Err(format!(
+                "`{key}` belongs to a `visit`, found it beside a template"
+            ));
+        }
+        if let Some(Globals(params)) = written.params.take() {
+            let context = written
+                .globals
+                .0
+                .entry("context")
+                .or_insert_with(|| liquid_core::Value::Object(Object::new()));
+            let liquid_core::Value::Object(context) = context else {
+                return Err(
+                    "`params` need an object as the `context` of `globals`, found another value"
+                        .to_owned(),
+                );
+            };
+            context.insert("params".into(), liquid_core::Value::Object(params));
+        }
+        let page = Page::Source(written.page.take().unwrap_or_default());
         Ok(Self { page, written })
+    }
+}
+
+impl Request {
+    /// Reads a page that is in a file or in the views.
+    fn find_page(&mut self, folder: &Path, site: Option<&Views>) -> Result<(), String> {
+        if let Some(path) = &self.written.file {
+            let source = std::fs::read_to_string(folder.join(&path.value)).map_err(|why| {
+                let name = path.value.display();
+                at(path, &format!("the page `{name}` can't be read: {why}"))
+            })?;
+            self.page = Page::Source(source);
+        }
+        if let Some(path) = &self.written.visit {
+            let method = self.written.method.as_ref().map_or("get", Method::name);
+            let Some(site) = site else {
+                return Err(at(path, "`visit` needs the scenario's `views`, found none"));
+            };
+            let page = site
+                .page(method, &path.value)
+                .ok_or_else(|| at(path, &unknown_page(site, method, &path.value)))?;
+            self.page = Page::Visit(Box::new(page));
+        }
+        Ok(())
+    }
+}
+
+fn unknown_page(site: &Views, method: &str, path: &str) -> String {
+    let (method, shown) = (method.to_uppercase(), Shown(path));
+    let mut problem = format!("the views have no page for {method} `{shown}`");
+    if path.contains('?') {
+        problem += ": write the query as `params`";
+        return problem;
+    }
+    let methods = site.methods(path);
+    if !methods.is_empty() {
+        problem += &format!(", only for {}", methods.join(", "));
+        return problem;
+    }
+    let pages = site.pages();
+    let near = pages
+        .iter()
+        .map(|page| (strsim::damerau_levenshtein(page.path(), path), page.path()))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
+    if let Some((_, near)) = near {
+        problem += &format!("; did you mean `{}`?", Shown(near));
+    }
+    problem
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
     }
 }
 
@@ -335,14 +477,23 @@ impl File {
         };
         let mut file: Self =
             serde_saphyr::from_str_with_options(yaml, options).map_err(|why| explain(&why))?;
-        for request in file.requests.iter_mut().flat_map(Entry::requests_mut) {
-            if let Some(path) = &request.written.file {
-                request.page =
-                    std::fs::read_to_string(folder.join(&path.value)).map_err(|why| {
-                        let name = path.value.display();
-                        at(path, &format!("the page `{name}` can't be read: {why}"))
-                    })?;
+        if let Some(path) = &file.views {
+            if !file.partials.is_empty() {
+                return Err(at(path, "`partials` are those of the `views`, found both"));
             }
+            let strict = file.strict;
+            let opened = Views::open_with(folder.join(&path.value), move |builder| {
+                if strict {
+                    builder.strict_sessions()
+                } else {
+                    builder
+                }
+            });
+            file.site = Some(opened.map_err(|why| at(path, &why.to_string()))?);
+            file.dialect = true;
+        }
+        for request in file.requests.iter_mut().flat_map(Entry::requests_mut) {
+            request.find_page(folder, file.site.as_ref())?;
             if let Some(layout) = &request.written.layout
                 && !file.layouts.contains_key(&layout.value)
             {

@@ -230,15 +230,19 @@ impl<'s> Player<'s> {
                 counts.take();
             }
             let [one, other] = running.map(Running::finish);
-            [(one, cookies[0]), (other, cookies[1])]
+            let [first, second] = &parallel.requests;
+            [(first, one, cookies[0]), (second, other, cookies[1])]
         })
-        .map(|(answer, cookie)| Found::new(answer, Ok(BTreeMap::new()), (0, 0), cookie));
+        .map(|(request, answer, cookie)| {
+            Found::new(request, answer, Ok(BTreeMap::new()), (0, 0), cookie)
+        });
         let session = self.stored(jar.cookie());
         self.jars.insert(browser, jar);
         let [one, other] = cookies;
         let found = Found {
             output: None,
             error: None,
+            redirect: None,
             session,
             loads,
             writes,

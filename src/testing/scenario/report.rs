@@ -5,7 +5,7 @@ use std::fmt;
 
 use similar::TextDiff;
 
-use super::format::{Parallel, SetCookie, Written};
+use super::format::{Page, Parallel, Request, SetCookie, Written};
 use crate::error::Error;
 use crate::value::Value;
 
@@ -13,6 +13,7 @@ use crate::value::Value;
 pub(super) struct Found {
     pub(super) output: Option<String>,
     pub(super) error: Option<String>,
+    pub(super) redirect: Option<String>,
     pub(super) session: Result<BTreeMap<String, Value>, Error>,
     pub(super) loads: u64,
     pub(super) writes: u64,
@@ -21,6 +22,7 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn new(
+        request: &Request,
         answer: Result<String, Error>,
         session: Result<BTreeMap<String, Value>, Error>,
         (loads, writes): (u64, u64),
@@ -30,9 +32,14 @@ impl Found {
             Ok(output) => (Some(output), None),
             Err(error) => (None, Some(error.to_string())),
         };
+        let redirect = match &request.page {
+            Page::Visit(page) if error.is_none() => page.redirect_to().map(str::to_owned),
+            _ => None,
+        };
         Self {
             output,
             error,
+            redirect,
             session,
             loads,
             writes,
@@ -112,6 +119,9 @@ pub struct Played {
     pub output: Option<String>,
     /// The error, if the request failed.
     pub error: Option<String>,
+    /// Where the page redirects to, if it is one of the views and does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<String>,
     /// The stored session of the browser, after the request.
     pub session: BTreeMap<String, Value>,
     /// How often the store loaded a record.
@@ -289,6 +299,7 @@ impl Played {
             index: place.index,
             output: found.output,
             error: found.error,
+            redirect: found.redirect,
             session: found.session.unwrap_or_default(),
             loads: found.loads,
             writes: found.writes,
@@ -358,6 +369,12 @@ fn compare(expected: &Written, found: &Found) -> Vec<String> {
                 problems.push(format!("expect_not: `{text}` is in the {what}"));
             }
         }
+    }
+    if let Some(to) = &expected.expect_redirect
+        && Some(to) != found.redirect.as_ref()
+    {
+        let found = found.redirect.as_deref().unwrap_or("none");
+        problems.push(format!("expect_redirect: expected {to}, found {found}"));
     }
     match (&expected.expect_session, &found.session) {
         (_, Err(error)) => problems.push(format!("the stored session can't be read: {error}")),

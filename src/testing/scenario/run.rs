@@ -7,7 +7,7 @@ use std::sync::Arc;
 use liquid::partials::{InMemorySource, LazyCompiler};
 
 use super::counting::{Counting, Counts};
-use super::format::{Entry, File, Request, SetCookie};
+use super::format::{Entry, File, Page, Request, SetCookie};
 use super::parallel::in_every_order;
 use super::report::{Found, Place, Played, Report, one_line_less};
 use crate::clock::ManualClock;
@@ -46,6 +46,25 @@ fn in_the_dialect<'s>(file: &File, source: &'s str) -> Cow<'s, str> {
     }
 }
 
+/// The parser of a scenario without views.
+fn parser(file: &File) -> Result<liquid::Parser, Error> {
+    let mut partials = InMemorySource::new();
+    for (name, source) in &file.partials {
+        partials.add(name, in_the_dialect(file, source));
+    }
+    let mut builder = liquid::ParserBuilder::with_stdlib();
+    if file.dialect {
+        builder = builder.dialect();
+    }
+    builder = if file.strict {
+        builder.strict_sessions()
+    } else {
+        builder.sessions()
+    };
+    // Lazy: a partial that can't be parsed fails the requests that use it, and no other.
+    Ok(builder.partials(LazyCompiler::new(partials)).build()?)
+}
+
 /// The parts that all courses of a scenario share.
 pub(super) struct Stage<'f> {
     pub(super) file: &'f File,
@@ -56,18 +75,10 @@ pub(super) struct Stage<'f> {
 
 impl<'f> Stage<'f> {
     fn new(file: &'f File, store: impl SessionStore) -> Result<Self, Error> {
-        let mut partials = InMemorySource::new();
-        for (name, source) in &file.partials {
-            partials.add(name, in_the_dialect(file, source));
-        }
-        let builder = liquid::ParserBuilder::with_stdlib().sessions();
-        let builder = if file.dialect {
-            builder.dialect()
-        } else {
-            builder
+        let parser = match &file.site {
+            Some(views) => views.parser(),
+            None => parser(file)?,
         };
-        // Lazy: a partial that can't be parsed fails the requests that use it, and no other.
-        let parser = builder.partials(LazyCompiler::new(partials)).build()?;
         let counts = Arc::new(Counts::default());
         let counting = Counting {
             store,
@@ -144,7 +155,7 @@ impl<'s> Player<'s> {
         let counts = self.stage.counts.take();
         let stored = self.stored(jar.cookie());
         self.jars.insert(browser, jar);
-        Found::new(answer, stored, counts, cookie)
+        Found::new(request, answer, stored, counts, cookie)
     }
     pub(super) fn jar(&self, browser: &str) -> Jar {
         self.jars.get(browser).cloned().unwrap_or_default()
@@ -176,7 +187,10 @@ impl<'s> Player<'s> {
         }
         let staged = session.has_changes();
 
-        let page = self.render(request, session, &request.page, None);
+        let page = match &request.page {
+            Page::Source(source) => self.render(request, session, source, None),
+            Page::Visit(page) => page.render(session, &written.globals.0),
+        };
         let page = page.inspect_err(|_| {
             // The render has discarded its own writes. Those before it go too, as with a response of
             // 500.
