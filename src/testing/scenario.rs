@@ -171,7 +171,7 @@ impl Scenario {
     ///
     /// let typo = "about: a typo\nrequests:\n  - page: Hello\n    expct: Hello\n";
     /// let error = Scenario::from_yaml(typo).unwrap_err().to_string();
-    /// assert!(error.contains("unknown field `expct`"), "{error}");
+    /// assert!(error.contains("unknown key `expct` (did you mean `expect`?)"), "{error}");
     /// assert!(error.ends_with("at line 4, column 5"), "{error}");
     /// ```
     pub fn from_yaml(yaml: &str) -> Result<Self, Error> {

@@ -66,7 +66,7 @@ fn a_broken_expectation_is_status_1_with_a_diff() {
     let (status, out, _) = Folder::new("broken").with("a.yml", broken).run(&[]);
     assert_eq!(
         out,
-        "FAILED DIR/a.yml #1: lists\n    expect (- expected, + found):\n     a\n    -B\n    +b\n     c\nok DIR/a.yml #2\n1 passed, 1 failed\n"
+        "FAILED DIR/a.yml:3 #1: lists\n    expect (- expected, + found):\n     a\n    -B\n    +b\n     c\n    output:\n      |a\n      |b\n      |c\n    session: {}\nok DIR/a.yml #2\n1 passed, 1 failed\n"
     );
     assert_eq!(status, 1);
 }
@@ -76,8 +76,8 @@ fn json_is_one_object_per_request() {
     let (status, out, err) = Folder::new("json").with("a.yml", GOOD).run(&["--json"]);
     assert_eq!(
         out,
-        "{\"file\":\"DIR/a.yml\",\"index\":1,\"output\":\"one\",\"error\":null,\"session\":{\"n\":1},\"loads\":0,\"writes\":1,\"cookie\":\"set\",\"passed\":true}\n\
-         {\"file\":\"DIR/a.yml\",\"index\":2,\"output\":\"1\",\"error\":null,\"session\":{\"n\":1},\"loads\":1,\"writes\":0,\"cookie\":\"none\",\"passed\":true}\n"
+        "{\"file\":\"DIR/a.yml\",\"index\":1,\"line\":3,\"output\":\"one\",\"error\":null,\"session\":{\"n\":1},\"loads\":0,\"writes\":1,\"cookie\":\"set\",\"passed\":true}\n\
+         {\"file\":\"DIR/a.yml\",\"index\":2,\"line\":5,\"output\":\"1\",\"error\":null,\"session\":{\"n\":1},\"loads\":1,\"writes\":0,\"cookie\":\"none\",\"passed\":true}\n"
     );
     assert_eq!((status, err.as_str()), (0, "2 passed, 0 failed\n"));
 }
@@ -98,7 +98,7 @@ fn what_can_t_be_read_is_status_2_and_the_others_are_played() {
     let lines: Vec<_> = err.lines().collect();
     assert_eq!(lines.len(), 2, "{err}");
     assert!(
-        lines[0].starts_with("DIR/b.yml: unknown field `expct`, expected one of page, file,"),
+        lines[0].starts_with("DIR/b.yml: unknown key `expct` (did you mean `expect`?)"),
         "{err}"
     );
     assert!(lines[0].ends_with("at line 4, column 5"), "{err}");

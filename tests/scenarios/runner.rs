@@ -122,6 +122,46 @@ fn every_kind_of_expectation_can_fail() {
 }
 
 #[test]
+fn a_failure_shows_what_came() {
+    for (request, shown) in [
+        (
+            "{page: '', expect: a}",
+            "    -a\n    output: \"\"\n    session: {}\n",
+        ),
+        (
+            "{page: \"{% session a = 'b' %}c\", expect_loads: 1}",
+            "found 0\n    output: \"c\"\n    session: {\"a\":\"b\"}\n",
+        ),
+        (
+            "{page: \"{% for i in (1..20) %}\\n{{ i }}{% endfor %}\", expect_loads: 1}",
+            "\n      |11\n      … 9 more lines\n    session: {}\n",
+        ),
+    ] {
+        let yaml = format!("about: x\nrequests:\n  - page: ok\n\n  - {request}\n");
+        let scenario = Scenario::from_yaml(&yaml).unwrap();
+        let report = scenario.run(MemoryStore::new()).unwrap();
+        assert_eq!(report.requests()[1].line, 5);
+        let report = report.to_string();
+        assert!(report.contains("\nFAILED -:5 #2: x\n"), "{report}");
+        assert!(report.ends_with(shown), "{report}");
+    }
+}
+
+#[test]
+fn an_error_that_several_requests_meet_is_told_once() {
+    let yaml = "about: x\npartials: {a: '{% nope %}'}\nrequests:\n  - page: \"{% include 'a' %}\"\n  - page: \"{% include 'a' %}\"\n    expect: b\n  - page: '{{ other }}'\n";
+    let report = play(yaml);
+    assert_eq!(report.failed(), 3);
+    let report = report.to_string();
+    assert_eq!(report.matches("Unknown tag").count(), 1, "{report}");
+    assert!(
+        report.contains("    unexpected error: that of #1\n    expect: the request failed"),
+        "{report}"
+    );
+    assert!(report.contains("requested variable=other"), "{report}");
+}
+
+#[test]
 fn one_final_newline_means_nothing() {
     let yaml = "about: x\nrequests:\n  - page: |\n      a\n    expect: a\n  - page: a\n    expect: |\n      a\n";
     let report = Scenario::from_yaml(yaml).unwrap().run(MemoryStore::new());
@@ -251,7 +291,7 @@ fn mistakes_are_told_with_line_and_column() {
         ),
         (
             "about: a\npartial: {}\nrequests:\n  - page: b\n",
-            "unknown field `partial`",
+            "unknown key `partial` (did you mean `partials`?)",
         ),
     ] {
         let error = Scenario::from_yaml(yaml).unwrap_err().to_string();
@@ -329,7 +369,7 @@ fn a_conflict_is_a_step_of_the_order() {
     assert_eq!(
         report.to_string(),
         "ok - #1
-FAILED - #2: the first request is the first
+FAILED -:4 #2: the first request is the first
     10 of 20 orders fail, for example:
       1 reads    {\"n\":0}
       1 renders  \"1\"

@@ -33,7 +33,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) layouts: BTreeMap<String, String>,
     #[serde(deserialize_with = "one_or_more")]
-    pub(super) requests: Vec<Entry>,
+    pub(super) requests: Vec<Spanned<Entry>>,
 }
 
 /// The keys of a request. Optional ones are read by [`given`]: an expectation without a value would
@@ -445,9 +445,25 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 }
 
-/// Explains the most common mistake: `page: {{ a }}` is a mapping to YAML.
+/// Returns the known key that a typo is nearest to.
+fn nearest<'k>(typo: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .map(|known| (strsim::damerau_levenshtein(typo, known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len() / 2)
+        .map(|(_, known)| known)
+}
+
+/// Explains the most common mistakes: a typo in a key, and `page: {{ a }}`, which is a mapping to YAML.
 fn explain(why: &serde_saphyr::Error) -> String {
     let why = why.to_string();
+    if let Some((before, rest)) = why.split_once("unknown field `")
+        && let Some((typo, rest)) = rest.split_once("`, expected one of ")
+        && let Some((known, place)) = rest.split_once(" at line ")
+        && let Some(near) = nearest(typo, known.split(", "))
+    {
+        return format!("{before}unknown key `{typo}` (did you mean `{near}`?) at line {place}");
+    }
     match why.strip_prefix("expected string scalar") {
         Some(place) => format!(
             "expected a text, found something else: YAML reads braces itself, so a template needs quotes around it, or lines of its own after `|`{place}"
@@ -456,7 +472,9 @@ fn explain(why: &serde_saphyr::Error) -> String {
     }
 }
 
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+fn one_or_more<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Spanned<Entry>>, D::Error> {
     let requests = Vec::deserialize(deserializer)?;
     if requests.is_empty() {
         return Err(de::Error::custom(
@@ -492,7 +510,8 @@ impl File {
             file.site = Some(opened.map_err(|why| at(path, &why.to_string()))?);
             file.dialect = true;
         }
-        for request in file.requests.iter_mut().flat_map(Entry::requests_mut) {
+        let entries = file.requests.iter_mut().map(|entry| &mut entry.value);
+        for request in entries.flat_map(Entry::requests_mut) {
             request.find_page(folder, file.site.as_ref())?;
             if let Some(layout) = &request.written.layout
                 && !file.layouts.contains_key(&layout.value)

@@ -29,7 +29,7 @@ pub(super) fn in_every_order<'s>(
     while order.advance() {
         let mut player = stage.enter();
         for entry in &stage.file.requests[..at] {
-            player.play_again(entry);
+            player.play_again(&entry.value);
         }
         let course = player.play_in_order(parallel, &mut order);
         player.leave();

@@ -1,6 +1,6 @@
 //! The results of the requests, compared with what was expected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use similar::TextDiff;
@@ -8,6 +8,9 @@ use similar::TextDiff;
 use super::format::{Page, Parallel, Request, SetCookie, Written};
 use crate::error::Error;
 use crate::value::Value;
+
+/// The problem of a request that fails and should not.
+const UNEXPECTED: &str = "unexpected error:";
 
 /// The result of a request, before it is compared.
 pub(super) struct Found {
@@ -66,8 +69,26 @@ impl Found {
 pub struct Report(Vec<Played>);
 
 impl Report {
-    pub(super) fn new(requests: Vec<Played>) -> Self {
-        Self(requests)
+    /// Collects the results. An error that several requests meet, such as that of a partial which does
+    /// not parse, is told once.
+    pub(super) fn new(requests: impl Iterator<Item = Played>) -> Self {
+        let mut told: HashMap<String, usize> = HashMap::new();
+        Self(
+            requests
+                .map(|mut request| {
+                    for problem in &mut request.problems {
+                        if !problem.starts_with(UNEXPECTED) {
+                            continue;
+                        }
+                        match told.get(problem) {
+                            Some(first) => *problem = format!("{UNEXPECTED} that of #{first}"),
+                            None => drop(told.insert(problem.clone(), request.index)),
+                        }
+                    }
+                    request
+                })
+                .collect(),
+        )
     }
 
     /// Returns the results of the requests, in order.
@@ -115,6 +136,8 @@ pub struct Played {
     pub file: String,
     /// The number of the request, from 1.
     pub index: usize,
+    /// The line of the request in the file.
+    pub line: u64,
     /// The output; `None` if the request failed.
     pub output: Option<String>,
     /// The error, if the request failed.
@@ -269,6 +292,7 @@ impl Course {
 pub(super) struct Place<'p> {
     pub(super) file: &'p str,
     pub(super) index: usize,
+    pub(super) line: u64,
     pub(super) about: &'p str,
 }
 
@@ -297,6 +321,7 @@ impl Played {
         Self {
             file: place.file.to_owned(),
             index: place.index,
+            line: place.line,
             output: found.output,
             error: found.error,
             redirect: found.redirect,
@@ -315,7 +340,9 @@ impl Played {
 /// `ok file #n`, or a diff of what was expected and what was found.
 impl fmt::Display for Played {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, index, .. } = self;
+        let Self {
+            file, line, index, ..
+        } = self;
         if self.passed {
             write!(f, "ok {file} #{index}")?;
             return match &self.parallel {
@@ -323,7 +350,7 @@ impl fmt::Display for Played {
                 None => Ok(()),
             };
         }
-        write!(f, "FAILED {file} #{index}: {}", self.about)?;
+        write!(f, "FAILED {file}:{line} #{index}: {}", self.about)?;
         if let Some(orders) = &self.parallel {
             let Orders { played, failed, .. } = orders;
             write!(f, "\n    {failed} of {played} orders fail, for example:")?;
@@ -334,7 +361,14 @@ impl fmt::Display for Played {
         for line in self.problems.iter().flat_map(|problem| problem.lines()) {
             write!(f, "\n    {line}")?;
         }
-        Ok(())
+        if self.parallel.is_some() {
+            // The steps show the rest.
+            return Ok(());
+        }
+        if let Some(output) = &self.output {
+            write!(f, "\n    output:{}", shortened(output))?;
+        }
+        write!(f, "\n    session: {}", compact(&self.session))
     }
 }
 
@@ -351,7 +385,7 @@ fn compare(expected: &Written, found: &Found) -> Vec<String> {
                 "expect_error: expected a failure with `{text}`, found none"
             ));
         }
-        (None, Some(error)) => problems.push(format!("unexpected error:\n{error}")),
+        (None, Some(error)) => problems.push(format!("{UNEXPECTED}\n{error}")),
         _ => {}
     }
     if let Some(text) = &expected.expect {
@@ -407,6 +441,24 @@ fn compare(expected: &Written, found: &Found) -> Vec<String> {
 /// Removes one final newline, which every block text of YAML has.
 pub(super) fn one_line_less(text: &str) -> &str {
     text.strip_suffix('\n').unwrap_or(text)
+}
+
+/// Shows a text of one line in quotes, and the first lines of a longer one below each other.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 12;
+    let text = one_line_less(text);
+    let lines: Vec<_> = text.split('\n').collect();
+    if lines.len() == 1 {
+        return format!(" {text:?}");
+    }
+    let mut shown = String::new();
+    for line in lines.iter().take(MOST) {
+        shown += &format!("\n      |{line}");
+    }
+    if lines.len() > MOST {
+        shown += &format!("\n      … {} more lines", lines.len() - MOST);
+    }
+    shown
 }
 
 /// Shows a text on one line, in quotes, cut after 60 characters.

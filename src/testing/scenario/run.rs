@@ -27,14 +27,15 @@ pub(super) fn run(name: &str, file: &File, store: impl SessionStore) -> Result<R
         let place = Place {
             file: name,
             index: at + 1,
+            line: entry.referenced.line(),
             about: &file.about,
         };
-        match entry {
+        match &entry.value {
             Entry::Single(request) => Played::single(place, &request.written, player.play(request)),
             Entry::Parallel(parallel) => in_every_order(&stage, &mut player, at, parallel, place),
         }
     });
-    Ok(Report::new(requests.collect()))
+    Ok(Report::new(requests))
 }
 
 /// The source as the parser takes it.
