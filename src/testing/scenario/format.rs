@@ -150,14 +150,14 @@ impl Written {
 #[derive(Debug, serde::Deserialize)]
 #[serde(try_from = "Written")]
 pub(super) enum Entry {
-    Single(Request),
-    Parallel(Parallel),
+    Single(Box<Request>),
+    Parallel(Box<Parallel>),
 }
 
 impl Entry {
     fn requests_mut(&mut self) -> &mut [Request] {
         match self {
-            Self::Single(request) => std::slice::from_mut(request),
+            Self::Single(request) => std::slice::from_mut(&mut **request),
             Self::Parallel(parallel) => &mut parallel.requests,
         }
     }
@@ -173,7 +173,7 @@ impl TryFrom<Written> for Entry {
                     "`transaction` belongs beside `parallel`, found a single request".into(),
                 );
             }
-            return Request::try_from(written).map(Self::Single);
+            return Request::try_from(written).map(|request| Self::Single(Box::new(request)));
         };
         let requests: [Request; 2] = requests.try_into().map_err(|requests: Vec<_>| {
             format!("`parallel` has two requests, found {}", requests.len())
@@ -191,7 +191,7 @@ impl TryFrom<Written> for Entry {
                 format!("a request of `parallel` can't have `{key}`")
             });
         }
-        Ok(Self::Parallel(Parallel { requests, written }))
+        Ok(Self::Parallel(Box::new(Parallel { requests, written })))
     }
 }
 
