@@ -12,6 +12,7 @@
 //! | [patterns] | carts, forms, messages, counters: templates for common tasks |
 //! | [stores] | choosing a store, sweeping, failures, backups, writing a store |
 //! | [http] | axum, cookies, caches, the order of layers, HTTPS, other frameworks |
+//! | [figures] | what sessions cost, beside tower-sessions and beside no sessions |
 //! | [tower_sessions] | from tower-sessions: call by call |
 //! | [testing] | scenario files, time, stores |
 //! | [findings] | what `liquid-session check` finds, with wrong and right templates |
@@ -41,10 +42,14 @@
 )]
 
 /// A page of the guide, with the features that its examples need.
+///
+/// On a code host the links of a page lead to files; the definitions stand at its end. Here the first
+/// definition of a link wins, and these lead to modules and items.
 macro_rules! pages {
     ($($name:ident = $file:literal $(if $feature:literal)?;)+) => {
         $(
             $(#[cfg(any(not(doctest), feature = $feature))])?
+            #[doc = include_str!("../docs/guide/links.txt")]
             #[doc = include_str!(concat!("../docs/guide/", $file))]
             pub mod $name {}
         )+
@@ -57,13 +62,14 @@ pages! {
     authors = "authors.md";
     templates = "templates.md";
     dialect = "dialect.md" if "dialect";
-    laziness = "laziness.md";
+    laziness = "laziness.md" if "testing";
     merging = "merging.md";
     patterns = "patterns.md";
     stores = "stores.md";
     http = "http.md" if "axum";
     tower_sessions = "tower_sessions.md" if "axum";
-    testing = "testing.md";
+    figures = "figures.md";
+    testing = "testing.md" if "testing";
     findings = "findings.md";
     advanced = "advanced.md";
     defaults = "defaults.md";

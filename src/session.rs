@@ -182,6 +182,7 @@ impl Session {
     /// assert_eq!(session.commit()?.status(), Status::Unchanged);
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
+    #[doc(alias = "rollback")]
     pub fn discard(&self) {
         self.lock().forget_changes();
     }

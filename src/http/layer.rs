@@ -50,6 +50,8 @@ use crate::sessions::Sessions;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
+#[doc(alias = "csrf")]
+#[doc(alias = "middleware")]
 pub struct SessionLayer {
     sessions: Sessions,
     https: bool,

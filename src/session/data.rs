@@ -249,6 +249,7 @@ impl Session {
     /// assert!(session.id()?.is_some(), "the session goes on");
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
+    #[doc(alias = "flush")]
     pub fn clear(&self) -> Result<(), Error> {
         self.change(|state, _| {
             state.note_read_of_all();
@@ -411,6 +412,7 @@ impl Session {
     /// assert_eq!(session.take("flash")?, None);
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
+    #[doc(alias = "flash")]
     pub fn take(&self, key: &str) -> Result<Option<Value>, Error> {
         self.change(|state, limits| {
             state.note_read(key);

@@ -153,6 +153,8 @@ impl Session {
     /// assert_eq!(sessions.open(Some(&new)).get("a")?, Some(1.into()));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
+    #[doc(alias = "cycle_id")]
+    #[doc(alias = "regenerate")]
     pub fn renew(&self) -> Result<(), Error> {
         self.change(|state, _| {
             state.renew = true;
@@ -191,6 +193,7 @@ impl Session {
     /// assert_eq!(session.get("cart")?, Some(vec!["boots"].into()));
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
+    #[doc(alias = "sign in")]
     pub fn login(&self, login: impl Into<Login>) -> Result<(), Error> {
         let Login(mut owner) = login.into();
         if owner
@@ -244,6 +247,9 @@ impl Session {
     /// assert_eq!(sessions.open(Some(&cookie)).get("a")?, None);
     /// # Ok::<(), liquid_session::Error>(())
     /// ```
+    #[doc(alias = "destroy")]
+    #[doc(alias = "flush")]
+    #[doc(alias = "sign out")]
     pub fn logout(&self) -> Result<(), Error> {
         let Some(shared) = self.shared() else {
             return Ok(());
