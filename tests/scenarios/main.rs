@@ -56,6 +56,12 @@ fn redis() {
     play(redis_store::Served::new);
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn redis_awaited() {
+    play(|| redis_store::Served::new().awaited());
+}
+
 fn play<S: SessionStore>(store: impl Fn() -> S) {
     insta::with_settings!({
         snapshot_path => "../snapshots",

@@ -55,6 +55,11 @@ mod redis {
     fn parallel_requests_are_linearizable() {
         super::play(crate::redis_store::Served::new());
     }
+
+    #[test]
+    fn on_the_async_face() {
+        super::play(crate::redis_store::Served::new().awaited());
+    }
 }
 
 /// Records histories on a store, and explains each.

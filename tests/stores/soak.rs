@@ -321,6 +321,12 @@ fn redis() {
     soak(crate::redis_store::Served::new());
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn redis_awaited() {
+    soak(crate::redis_store::Served::new().awaited());
+}
+
 #[cfg(feature = "redb")]
 #[test]
 fn contention_in_redb() {

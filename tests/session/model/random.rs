@@ -76,10 +76,21 @@ proptest! {
     }
 }
 
-/// Fewer: each needs a table.
 #[cfg(feature = "postgres")]
 #[test]
 fn three_requests_on_postgres() {
+    play_on_postgres(crate::postgres_store::Served::new);
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn three_requests_on_its_async_face() {
+    play_on_postgres(crate::postgres_store::Served::awaited);
+}
+
+/// Fewer: each needs a table.
+#[cfg(feature = "postgres")]
+fn play_on_postgres(store: fn() -> crate::postgres_store::Served) {
     use proptest::test_runner::TestRunner;
 
     // The server stops with the last store.
@@ -87,7 +98,7 @@ fn three_requests_on_postgres() {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(100));
     let steps = proptest::collection::vec(step(), 1..40);
     let played = runner.run(&steps, |steps| {
-        play(crate::postgres_store::Served::new(), &steps);
+        play(store(), &steps);
         Ok(())
     });
     played.unwrap();
