@@ -66,7 +66,7 @@ fn record_stays(record: &Record) {
             if let Some(touch) = record.touch_due(&lifetime, now) {
                 used.touch(&touch);
                 assert!(used.last_used() == now);
-                assert!(used.with_later_use(record).last_used() >= now);
+                assert!(used.with_later_use(record, now).last_used() >= now);
             }
         }
     }
