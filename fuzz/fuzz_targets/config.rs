@@ -2,6 +2,8 @@
 //! that were taken keep the rules.
 #![no_main]
 
+use std::time::Duration;
+
 use libfuzzer_sys::{Corpus, fuzz_target};
 use liquid_session::config::SameSite;
 use liquid_session::{ErrorKind, MemoryStore, SessionConfig, Sessions};
@@ -52,6 +54,10 @@ fn keeps_the_rules(config: SessionConfig) {
     // The cookie is one that a browser reads as it was meant.
     let (secure, same_site) = (config.secure_cookies(), config.same_site());
     let (path, domain) = (config.path().to_owned(), config.domain().map(str::to_owned));
+    let days_400 = Duration::from_secs(400 * 24 * 60 * 60);
+    let max_age = config
+        .persistent_cookies()
+        .then(|| config.absolute_timeout().unwrap_or(days_400).min(days_400));
     let (name, enabled) = (config.cookie_name().to_owned(), config.is_enabled());
     let sessions = Sessions::new(MemoryStore::with_capacity(1), config);
     let session = sessions.open(None);
@@ -82,6 +88,7 @@ fn keeps_the_rules(config: SessionConfig) {
         format!("SameSite={same_site:?}"),
     ];
     expected.extend(secure.then(|| "Secure".to_owned()));
+    expected.extend(max_age.map(|age| format!("Max-Age={}", age.as_secs())));
     expected.extend(domain.map(|domain| format!("Domain={domain}")));
     expected.sort();
     assert_eq!(attributes, expected);
