@@ -2,8 +2,10 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
+#[cfg(feature = "redis")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -11,7 +13,9 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::coop::unconstrained;
 
+#[cfg(feature = "redis")]
 use super::StoreFuture;
+#[cfg(feature = "redis")]
 use crate::error::{Error, ErrorKind};
 
 /// A thread with a runtime of its own. It drives connections and timers; the futures of synchronous
@@ -74,11 +78,13 @@ impl Driver {
 }
 
 /// A driver that its first use starts.
+#[cfg(feature = "redis")]
 pub(super) struct LazyDriver {
     name: &'static str,
     driver: OnceLock<Driver>,
 }
 
+#[cfg(feature = "redis")]
 impl LazyDriver {
     pub(super) fn new(name: &'static str) -> Self {
         let driver = OnceLock::new();
@@ -96,7 +102,7 @@ impl LazyDriver {
         Ok(self.driver.get_or_init(|| driver))
     }
 
-    #[cfg(all(test, feature = "redis"))]
+    #[cfg(test)]
     pub(super) fn is_started(&self) -> bool {
         self.driver.get().is_some()
     }
