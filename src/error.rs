@@ -29,8 +29,8 @@ pub enum ErrorKind {
     /// is in use elsewhere in this request.
     Conflict,
     /// Inside [`render_page`](crate::Session::render_page) on a store with an async face: the session
-    /// has to be loaded first. `render_page` awaits the load and runs its closure again, whatever the
-    /// closure returns.
+    /// has to be loaded first. `render_page` awaits the load and runs its closure again, even if the
+    /// closure returned a page.
     NotLoaded,
     /// The session ended while the request was running.
     Gone,

@@ -240,7 +240,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "layout",
 ];
 
-/// Filters whose results can't be markup that somebody wrote.
+/// Filters whose results can't contain markup from their input.
 pub(super) const SAFE_FILTERS: &[&str] = &[
     "abs",
     "at_least",

@@ -18,7 +18,7 @@ impl Session {
     ///   blocking thread.
     /// - With an async face, the first touch of a session that is not loaded fails with
     ///   [`NotLoaded`](crate::ErrorKind::NotLoaded). The load is awaited, and `render` runs again; the
-    ///   first run counts for nothing, whatever it returned, but what `render` does elsewhere, such as an
+    ///   first run counts for nothing, even if it returned a page, but what `render` does elsewhere, such as an
     ///   event of the tag `log`, has happened. [`logout`](Self::logout),
     ///   [`revoke_others`](Self::revoke_others) and [`user_sessions`](Self::user_sessions) would block
     ///   the thread: call them in [`run`](Self::run).

@@ -528,7 +528,7 @@ impl State {
     }
 
     /// Returns what to remove from the store if the session is damaged: the record that was read, or
-    /// whatever is unreadable under the key.
+    /// what can't be read under the key.
     pub(super) fn damaged(&self) -> Option<(StoreKey, Option<Arc<Record>>)> {
         match (&self.base, &self.damage) {
             (Base::Failed(credential, error), _) if error.kind() == ErrorKind::Corrupt => {

@@ -27,7 +27,7 @@ pub(super) struct Site {
 /// A template that is parsed when it is first used.
 struct Source {
     file: File,
-    /// Why a page can't be used whatever its template holds.
+    /// Why a page can't be used, for a reason outside its template.
     conflict: Option<String>,
     parsed: OnceLock<Result<Template, Error>>,
 }
@@ -255,7 +255,7 @@ impl Page {
             return Err(wrong(conflict));
         }
         let layout = match (&front.redirect_to, front.layout.as_deref()) {
-            // Its output is shown to nobody, and it would use up a message for the next page.
+            // Its output is not shown, and it would use up a message for the next page.
             (Some(_), _) | (_, Some("")) => None,
             (None, None) => self.site.layouts.get(LAYOUT),
             (None, Some(name)) => Some(self.site.layouts.get(name).ok_or_else(|| {
