@@ -12,7 +12,7 @@ use liquid_session::store::RedbStore;
 use liquid_session::{SessionConfig, Sessions};
 use redb::{Database, Durability, ReadableTable as _, TableDefinition};
 
-use crate::pair::{PAIRS, Table, median, nanos, per_second, throughputs};
+use crate::pair::{PAIRS, Table, median, nanos, per_second};
 
 const THREADS: usize = 64;
 
@@ -151,9 +151,7 @@ fn fsync(folder: &Path) -> f64 {
 }
 
 pub(crate) fn run(table: &mut Table) {
-    threads(table, 1_000, ">= 8");
     plain(table);
-    threads(table, 100_000, "printed");
     let name = "redb: the disk's time to keep a block of 4 KB";
     if table.wants(name) {
         let taken = nanos(fsync(folder().path()));
@@ -161,31 +159,10 @@ pub(crate) fn run(table: &mut Table) {
     }
 }
 
-/// Durable commits of 64 threads against those of one.
-fn threads(table: &mut Table, count: usize, target: &'static str) {
-    let name = format!("redb, {count} records: commits of 64 threads, against one");
-    if !table.wants(&name) {
-        return;
-    }
-    let folder = folder();
-    let ours = Ours::filled(folder.path(), count);
-    let (many, one, ratio) = throughputs(
-        || turn(THREADS, |n| ours.write(n)),
-        || turn(1, |n| ours.write(n)),
-    );
-    table.note(
-        &name,
-        per_second(many),
-        per_second(one),
-        Some(ratio),
-        target,
-    );
-}
-
 /// Durable commits of 64 threads against one transaction for each, from one thread or from 64:
 /// whichever is faster.
 fn plain(table: &mut Table) {
-    let name = "redb, 1000 records: commits, against a transaction each";
+    let name = "redb, 64 clients: durable commits, against a transaction each";
     if !table.wants(name) {
         return;
     }
