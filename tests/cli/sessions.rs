@@ -205,6 +205,7 @@ fn a_file_that_the_application_holds_is_told_so() {
         "{}",
         said.err
     );
+    assert!(said.err.contains("examples/axum.rs"), "{}", said.err);
     assert!(
         said.err.contains("stop the application first"),
         "{}",

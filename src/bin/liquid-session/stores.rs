@@ -65,7 +65,7 @@ fn open_file(path: &Path) -> Result<Box<dyn SessionStore>, crate::Failure> {
     match RedbStore::open(path) {
         Ok(store) => Ok(Box::new(store)),
         Err(error) if is_held(&error) => Err(cannot(format!(
-            "{}: the running application holds this file, and one program can have it open: stop the application first, or let it list and end sessions itself, by a route for operators",
+            "{}: the running application holds this file, and one program can have it open: stop the application first, or let it list and end sessions itself, by a route for operators as in `examples/axum.rs`",
             path.display()
         ))),
         Err(error) => Err(error.into()),
