@@ -104,9 +104,10 @@ pub(crate) fn revoke<S: SessionStore + ?Sized>(
     let (mut seen, mut visited) = (HashSet::new(), Visited::new());
     let mut count = 0;
     // A renewal or a login may add a line while others are worked through.
+    let (mut unmet, mut again) = (Vec::new(), false);
     loop {
         let lines = new_lines(store, user, &mut seen, now)?;
-        if lines.is_empty() {
+        if lines.is_empty() && (!again || unmet.is_empty()) {
             return Ok(count);
         }
         if let Some(mut key) = caller {
@@ -115,15 +116,20 @@ pub(crate) fn revoke<S: SessionStore + ?Sized>(
                 return Ok(count);
             }
         }
-        for line in lines {
+        let before = count;
+        // A login may have added its line and not stored its session yet. Once a later session is ended,
+        // that one must be, too.
+        for line in lines.into_iter().chain(std::mem::take(&mut unmet)) {
             if which.includes(line.id) {
                 let wanted =
                     |record: &Record| record.user() == Some(user) && which.includes(record.id());
                 let ended = end_unless_visited(&face, line.key, &mut visited, now, wanted);
                 let ended = ready(ended)?;
                 count += usize::from(ended.is_some());
+                unmet.extend(ended.is_none().then_some(line));
             }
         }
+        again = count > before;
     }
 }
 
